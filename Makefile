@@ -1,0 +1,121 @@
+# make chat    set up what the app needs and open it        MODEL=path  ARGS="--devices cpu:0,cpu:1 ..."
+# make test    build with the native tests, run everything  ARGS="-k sharding ..."
+# make lint    ruff, mypy, clang-format, import-linter       make format rewrites what can be rewritten
+# make bench   measure the engine on MODEL
+#
+# Everything lives in $(VENV) and $(BUILD); stamp files there make a second call quick.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BUILD ?= build
+MODEL ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+CONSTRAINTS := .ci/constraints.txt
+WHEEL_BUILD := $(BUILD)/wheel
+TYPING := $(BUILD)/typing/qwen3_chat
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Compiled in place and kept, so that a rebuild compiles only what changed.
+INSTALL := $(PIP) install --no-build-isolation --no-deps --force-reinstall --config-settings=build-dir=$(WHEEL_BUILD)
+
+find = $(shell find $(1) -type f -not -path '*/__pycache__/*' 2>/dev/null)
+PACKAGE := pyproject.toml README.md LICENSE $(wildcard CMakeLists.txt) $(call find,app models bindings engine_cpp)
+NATIVE_TESTS := $(call find,tests/native)
+CPP := $(filter %.c %.cc %.cpp %.h %.hpp,$(call find,bindings engine_cpp tests))
+
+.PHONY: help chat test bench lint format demo-model clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+
+# ---- running --------------------------------------------------------------------------------------------------------
+
+chat: $(STAMPS)/chat
+	@$(BIN)/qwen3-chat $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+bench: $(STAMPS)/chat
+	@$(BIN)/qwen3-chat bench $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+
+test: $(STAMPS)/test
+	$(BIN)/ctest --test-dir $(WHEEL_BUILD) --output-on-failure --no-tests=ignore
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMPS)/lint-tools
+	@rm -rf $(TYPING) && mkdir -p $(TYPING)
+	@ln -s $(CURDIR)/app $(TYPING)/app
+	@ln -s $(CURDIR)/models $(TYPING)/models
+	@ln -s $(CURDIR)/bindings/engine $(TYPING)/engine
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(TYPING)
+	$(if $(CPP),@echo "clang-format, $(words $(CPP)) files" && $(BIN)/clang-format --dry-run -Werror $(CPP))
+	PYTHONPATH=$(BUILD)/typing $(BIN)/lint-imports --no-cache
+
+format: $(STAMPS)/lint-tools
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(if $(CPP),$(BIN)/clang-format -i $(CPP))
+
+# Replaces the bundled checkpoint; about a quarter of an hour on one core.
+demo-model: $(STAMPS)/test
+	nice $(BIN)/python -m qwen3_chat.models.demo.train --out models/demo/checkpoint $(ARGS)
+
+clean:
+	rm -rf $(BUILD) $(VENV)
+
+# ---- setting up -----------------------------------------------------------------------------------------------------
+
+# Tells what is missing before anything is downloaded.
+define CHECK
+need() { echo "make: $$1" >&2; echo "      On Debian or Ubuntu: sudo apt-get install $$2" >&2; exit 1; }; \
+command -v $(PYTHON) >/dev/null || need "there is no $(PYTHON)" "python3 python3-venv python3-dev"; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+  || need "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12" "python3"; \
+$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || need "$(PYTHON) cannot make a virtual environment" "python3-venv"; \
+test -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" \
+  || need "the headers of $(PYTHON) (Python.h) are missing" "python3-dev"; \
+echo '#include <span>' | $${CXX:-c++} -std=c++20 -x c++ -fsyntax-only - 2>/dev/null \
+  || need "a C++20 compiler is needed: GCC 11 or Clang 14, or newer (CXX=$${CXX:-c++} is none)" "g++"
+endef
+
+$(STAMPS)/venv:
+	@$(CHECK)
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install 'pip>=25.1'  # older ones cannot read dependency groups
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dependencies: pyproject.toml $(CONSTRAINTS) | $(STAMPS)/venv
+	@echo "installing what the app needs"
+	@$(BIN)/python -c 'import pathlib, tomllib; \
+	  print(*tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]["dependencies"], sep="\n")' > $@
+	@$(PIP) install --constraint $(CONSTRAINTS) --requirement $@ --group build
+
+$(STAMPS)/test-tools: $(STAMPS)/dependencies
+	@echo "installing what the tests need"
+	@$(PIP) install --constraint $(CONSTRAINTS) --group test
+	@touch $@
+
+# mypy reads the types of torch, so the tests' packages are part of the lint's.
+$(STAMPS)/lint-tools: $(STAMPS)/test-tools
+	@echo "installing what the lint needs"
+	@$(PIP) install --constraint $(CONSTRAINTS) --group lint
+	@touch $@
+
+$(STAMPS)/chat: $(PACKAGE) $(STAMPS)/dependencies
+	@echo "building the engine (the first time takes a few minutes)"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --config-settings=cmake.define.QWEN3_BUILD_TESTS=OFF .
+	@touch $@
+
+$(STAMPS)/test: $(PACKAGE) $(NATIVE_TESTS) $(STAMPS)/test-tools
+	@echo "building the engine and the native tests"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(INSTALL) --config-settings=cmake.define.QWEN3_BUILD_TESTS=ON .
+	@touch $@ $(STAMPS)/chat
