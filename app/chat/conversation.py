@@ -1,0 +1,192 @@
+"""A conversation: a tree of messages with one active path through it.
+
+Nothing is ever overwritten by asking again: an edit or another reply is a sibling, and `select` goes back. Thinking is
+kept beside the content and never sent back to the model, as the checkpoint's own template would strip it anyway.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Conversation", "Message", "MessageState", "ReplyStats", "Role"]
+
+Role = Literal["user", "assistant"]
+MessageState = Literal["complete", "streaming", "stopped", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStats:
+    """What the engine measured for one reply. Seconds, tokens, tokens per second."""
+
+    prompt_tokens: int  # the whole prompt, reused part included
+    reused_tokens: int  # found in the KV cache
+    prefill_tokens: int  # computed anew
+    new_tokens: int  # generated, the stop token included
+    thinking_tokens: int
+    first_token_s: float | None  # from the request to the first token; None: none came
+    prefill_s: float
+    decode_s: float
+    thinking_s: float
+    tokens_per_s: float | None  # decode speed; None: too short to say
+    prefill_tokens_per_s: float | None
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message. A reply's text grows while its state is "streaming"; a turn is then the only writer."""
+
+    id: str
+    role: Role
+    content: str
+    parent: str | None  # id of the message before it; None: the first of the conversation
+    thinking: str = ""
+    state: MessageState = "complete"
+    finish_reason: str | None = None  # stop | length | cancelled | error; None: not a finished reply
+    note: str | None = None  # one line to show under the message: an error's text, or why the reply is short
+    stats: ReplyStats | None = None
+    seed: int | None = None  # of the sampler; None: not a generated message
+    thought: bool | None = None  # was thinking on when this reply was made; None: not a generated message
+    token_ids: list[int] = field(default_factory=list)  # a reply exactly as generated, without the stop token
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Conversation:
+    """A tree of messages. The active path is what a reader sees and what is sent.
+
+    Every method that takes a message id raises KeyError for one that is not of this conversation.
+    """
+
+    def __init__(self, system: str | None = None, *, new_id: Callable[[], str] = _new_id) -> None:
+        """`new_id` makes message ids (injected by tests and by a store)."""
+        self.system = system or None
+        self._new_id = new_id
+        self._messages: dict[str, Message] = {}
+        self._children: dict[str | None, list[str]] = {None: []}
+        self._active: dict[str | None, str | None] = {None: None}  # the child that the path takes; None: it ends here
+
+    # Reading
+
+    def message(self, message_id: str) -> Message:
+        """The message with that id."""
+        return self._messages[message_id]
+
+    def path(self) -> list[Message]:
+        """The active path, oldest message first. The system prompt is not a message of it."""
+        path: list[Message] = []
+        step = self._active[None]
+        while step is not None:
+            path.append(self._messages[step])
+            step = self._active[step]
+        return path
+
+    @property
+    def last(self) -> Message | None:
+        """The end of the active path; None in an empty conversation."""
+        path = self.path()
+        return path[-1] if path else None
+
+    def siblings(self, message_id: str) -> list[Message]:
+        """All alternatives at the place of this message, itself included, oldest first."""
+        return [self._messages[child] for child in self._children[self._messages[message_id].parent]]
+
+    def render_messages(self, upto: str | None = None) -> list[dict[str, str]]:
+        """The active path as the chat template wants it: [{"role": ..., "content": ...}], system prompt first.
+
+        Thinking is left out. A reply that is streaming or has no answer (it failed, or was stopped while thinking) is
+        left out too: an empty turn would teach the model to say nothing. With `upto`, the path ends before that message.
+        """
+        rendered = [{"role": "system", "content": self.system}] if self.system else []
+        for message in self.path():
+            if message.id == upto:
+                break
+            if message.role == "assistant" and (message.state == "streaming" or not message.content.strip()):
+                continue
+            rendered.append({"role": message.role, "content": message.content})
+        return rendered
+
+    # Writing
+
+    def add_user(self, text: str) -> Message:
+        """Append what the person said to the active path."""
+        return self._append("user", text, self._end())
+
+    def begin_reply(self) -> Message:
+        """Append an empty reply, state "streaming", to the active path. A turn fills it."""
+        return self._append("assistant", "", self._end(), state="streaming")
+
+    def edit(self, message_id: str, text: str) -> Message:
+        """A sibling of the message with this text becomes active; what followed stays with the original.
+
+        A user message edited so waits for a reply (`begin_reply`); an edited reply can be continued or answered.
+        """
+        original = self._messages[message_id]
+        return self._append(original.role, text, original.parent)
+
+    def regenerate(self, message_id: str | None = None) -> Message:
+        """An empty reply beside the given one (default: the last of the path), state "streaming".
+
+        Given a user message, the new reply is its child. Raises ValueError if there is nothing to reply to.
+        """
+        message = self.last if message_id is None else self._messages[message_id]
+        if message is None:
+            raise ValueError("an empty conversation has no reply to make again")
+        parent = message.id if message.role == "user" else message.parent
+        return self._append("assistant", "", parent, state="streaming")
+
+    def continue_(self, message_id: str | None = None) -> Message:
+        """Reopen a reply (default: the last of the path) so that a turn goes on from its very tokens.
+
+        The path is cut behind it. Raises ValueError if the message is not a reply or is streaming now.
+        """
+        message = self.last if message_id is None else self._messages[message_id]
+        if message is None or message.role != "assistant":
+            raise ValueError("only a reply can be continued")
+        if message.state == "streaming":
+            raise ValueError("the reply is still being written")
+        self.branch(message.id)
+        message.state, message.finish_reason, message.note = "streaming", None, None
+        return message
+
+    # Moving about
+
+    def branch(self, message_id: str) -> Message:
+        """End the active path at this message, so that the next one starts a new branch there."""
+        message = self.select(message_id)
+        self._active[message.id] = None
+        return message
+
+    def select(self, message_id: str) -> Message:
+        """Lead the active path through this message; behind it the path goes on as it last did."""
+        message = self._messages[message_id]
+        step: Message | None = message
+        while step is not None:
+            self._active[step.parent] = step.id
+            step = self._messages[step.parent] if step.parent is not None else None
+        return message
+
+    def sibling(self, message_id: str, offset: int) -> Message:
+        """Select the alternative `offset` places on (wraps around) and return it."""
+        siblings = self.siblings(message_id)
+        place = next(index for index, message in enumerate(siblings) if message.id == message_id)
+        return self.select(siblings[(place + offset) % len(siblings)].id)
+
+    def _end(self) -> str | None:
+        last = self.last
+        return last.id if last is not None else None
+
+    def _append(self, role: Role, content: str, parent: str | None, *, state: MessageState = "complete") -> Message:
+        if parent is not None:
+            self.select(parent)
+        message = Message(id=self._new_id(), role=role, content=content, parent=parent, state=state)
+        self._messages[message.id] = message
+        self._children[message.id] = []
+        self._children[parent].append(message.id)
+        self._active[message.id] = None
+        self._active[parent] = message.id
+        return message

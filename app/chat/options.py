@@ -1,0 +1,50 @@
+"""What the command line asked for, as values. None means "not said": the checkpoint or the mode decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["ChatOptions", "EngineOptions", "SamplingOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a checkpoint is loaded. Field by field the flags of the same names."""
+
+    devices: str = "auto"  # "auto" or a comma-separated list such as "cpu:0,cpu:1"
+    weights: str = "auto"  # auto | f32 | f16 | bf16
+    kv: str = "auto"  # auto | f32 | bf16
+    context: int | None = None  # tokens; None: the most that the model and the memory allow
+    threads: int | None = None  # in all, over all CPU devices; None: every allowed core
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """Sampling flags as given. `sampling.resolve` fills what was left open."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None  # None: a new one is drawn for every reply
+    max_tokens: int | None = None  # new tokens of one reply; None: up to the context's end
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """Everything that an interface (full screen, line mode, one shot) needs to start.
+
+    `model` exists and looks like a checkpoint folder: `model.preflight` has seen it before any screen opens.
+    """
+
+    model: Path
+    engine: EngineOptions = field(default_factory=EngineOptions)
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    thinking: bool | None = None  # --think / --no-think; None: think if the template can
+    system: str | None = None
+    is_demo: bool = False  # `model` is the bundled demo checkpoint
+    verbose: bool = False
+    debug: bool = False  # show tracebacks

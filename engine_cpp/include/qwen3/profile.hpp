@@ -1,0 +1,46 @@
+// Where the time of a step went, measured by every device worker on itself.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace qwen3 {
+
+enum class LayerVerb : uint8_t {
+    norm_qkv,
+    qk_norm_rope_append,
+    attention,
+    o_residual,
+    norm_gate_up_silu,
+    down_residual,
+    all_reduce,
+};
+constexpr size_t kLayerVerbs = 7;
+std::string_view verb_name(LayerVerb verb);
+
+enum class StepVerb : uint8_t { begin_step, embed, norm_head, sample };
+constexpr size_t kStepVerbs = 4;
+std::string_view verb_name(StepVerb verb);
+
+struct StepProfile {
+    int64_t tokens = 0;                                            // rows of the ragged batch
+    int64_t step_ns = 0;                                           // wall time, sampling included
+    std::vector<std::array<int64_t, kLayerVerbs>> layers;          // ns; [devices * nlayer], device-major
+    std::vector<std::array<int64_t, kStepVerbs>> others;           // ns; [devices]; sample on the first alone
+};
+
+struct Profile {
+    StepProfile last_prefill;   // the last step in which some request had more than one token
+    StepProfile last_decode;    // the last step in which every request had one token
+    int64_t prefill_steps = 0;  // since the engine started, or since the last reset
+    int64_t prefill_tokens = 0;
+    int64_t prefill_ns = 0;
+    int64_t decode_steps = 0;
+    int64_t decode_tokens = 0;
+    int64_t decode_ns = 0;
+    double probe_share = 0.0;  // the probe's own cost as a share of the last decode step, measured at start
+};
+
+}  // namespace qwen3

@@ -1,0 +1,77 @@
+// Weights as the caller holds them: host views, read in place while the engine loads them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qwen3/meta.hpp"
+
+namespace qwen3 {
+
+enum class DType : uint8_t { f32, f16, bf16 };
+
+constexpr size_t size_of(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
+std::string_view dtype_name(DType dtype);
+std::optional<DType> parse_dtype(std::string_view name);  // "f32", "f16", "bf16"
+
+struct TensorView {
+    const std::byte* data = nullptr;  // row-major, contiguous; null = slot not filled
+    DType dtype = DType::f32;
+    std::vector<int64_t> shape;
+    // The view lies in a read-only mapping of a file: pages may be dropped once they are repacked.
+    bool mapped = false;
+
+    size_t nbytes() const;
+};
+
+// The slots of the original API. The first three exist once, the others once per layer.
+enum class Slot : uint8_t {
+    input_embd,
+    output_norm,
+    output_embd,
+    attn_norm,
+    attn_q_norm,
+    attn_k_norm,
+    attn_q_proj,
+    attn_k_proj,
+    attn_v_proj,
+    attn_o_proj,
+    ffn_norm,
+    mlp_gate_proj,
+    mlp_up_proj,
+    mlp_down_proj,
+};
+constexpr size_t kGlobalSlots = 3;
+constexpr size_t kSlots = 14;
+
+std::string_view slot_name(Slot slot);
+std::optional<Slot> parse_slot(std::string_view name);
+constexpr bool per_layer(Slot slot) { return static_cast<size_t>(slot) >= kGlobalSlots; }
+std::vector<int64_t> slot_shape(Slot slot, const Meta& meta);  // [out, in] or [n]
+
+class Weights {
+public:
+    explicit Weights(int64_t nlayer) : layers_(static_cast<size_t>(nlayer)) {}
+
+    // layer is ignored for the slots that exist once.
+    TensorView& at(Slot slot, int64_t layer = 0);
+    const TensorView& at(Slot slot, int64_t layer = 0) const;
+
+    // Throws CheckpointError naming the first slot that is missing or wrongly shaped. output_embd must be empty
+    // when the head is tied; q / k norm weights are part of Qwen3 and must be there.
+    void validate(const Meta& meta) const;
+
+    // The type of the projection weights (the first layer's q_proj): what weights = auto means.
+    DType dtype() const;
+
+private:
+    std::array<TensorView, kGlobalSlots> globals_;
+    std::vector<std::array<TensorView, kSlots - kGlobalSlots>> layers_;
+};
+
+}  // namespace qwen3

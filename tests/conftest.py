@@ -1,0 +1,38 @@
+"""Fixtures every test folder shares: random checkpoints of any Qwen3 shape, made once a session."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# --import-mode=importlib adds no folder to the path, and `checkpoints` is for every test folder.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from checkpoints import make_checkpoint
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`checkpoint(hidden=..., tied=..., ...) -> Path`: one folder a session per set of arguments, for reading only.
+
+    A test that changes files calls `make_checkpoint(tmp_path, ...)` from `checkpoints` for a folder of its own.
+    """
+    made: dict[str, Path] = {}
+
+    def cached(**shape: Any) -> Path:
+        key = repr(sorted(shape.items()))
+        if key not in made:
+            made[key] = make_checkpoint(tmp_path_factory.mktemp("checkpoint"), **shape)
+        return made[key]
+
+    return cached
+
+
+@pytest.fixture(scope="session")
+def chat_checkpoint(checkpoint: Callable[..., Path]) -> Path:
+    """The checkpoint most tests need: two small layers, a tokenizer and a chat template that can think."""
+    return checkpoint(tokenizer=True)
