@@ -142,16 +142,22 @@ class Conversation:
     def continue_(self, message_id: str | None = None) -> Message:
         """Reopen a reply (default: the last of the path) so that a turn goes on from its very tokens.
 
-        The path is cut behind it. Raises ValueError if the message is not a reply or is streaming now.
+        If messages follow it, they keep it as it was: a copy beside it is reopened instead. Returns the reopened reply.
+        Raises ValueError if the message is not a reply or is streaming now.
         """
         message = self.last if message_id is None else self._messages[message_id]
         if message is None or message.role != "assistant":
             raise ValueError("only a reply can be continued")
         if message.state == "streaming":
             raise ValueError("the reply is still being written")
-        self.branch(message.id)
-        message.state, message.finish_reason, message.note = "streaming", None, None
-        return message
+        if self._children[message.id]:
+            reopened = self._append("assistant", message.content, message.parent)
+            reopened.thinking, reopened.seed, reopened.thought = message.thinking, message.seed, message.thought
+            reopened.token_ids = list(message.token_ids)
+        else:
+            reopened = self.select(message.id)
+        reopened.state, reopened.finish_reason, reopened.note = "streaming", None, None
+        return reopened
 
     # Moving about
 

@@ -1,0 +1,47 @@
+"""How much of the context a message will take, exactly, before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qwen3_chat.app.chat.conversation import Conversation
+    from qwen3_chat.app.chat.model import ChatModel
+
+__all__ = ["Budget", "measure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Token counts of the prompt as it would be sent. Exact: they are counted on the rendered ids."""
+
+    prompt_tokens: int  # history, draft and the template's own tokens
+    draft_tokens: int  # what the draft alone adds to them; 0 for an empty draft
+    context: int
+    reply_reserve: int  # kept free for the answer
+
+    @property
+    def left(self) -> int:
+        """Tokens still free for more draft, the reserve for the reply set aside. Negative: that many too many."""
+        return self.context - self.reply_reserve - self.prompt_tokens
+
+    @property
+    def fits(self) -> bool:
+        """Prompt and reserve fit into the context: send without asking."""
+        return self.left >= 0
+
+    @property
+    def can_send(self) -> bool:
+        """The engine will take the prompt, though the reply may be cut short if it does not `fits`."""
+        return self.prompt_tokens < self.context
+
+
+def measure(
+    model: ChatModel, conversation: Conversation, draft: str, thinking: bool | None, max_tokens: int | None = None
+) -> Budget:
+    """The budget if `draft` were sent now ("" : the history alone, as for another reply).
+
+    `max_tokens` is the reply's limit where one is set. Cheap enough to call a few times a second while typing.
+    """
+    raise NotImplementedError
