@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "measure"]
 
+REPLY_RESERVE = 1024  # tokens: a page of answer; a quarter of the context where that is less
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Token counts of the prompt as it would be sent. Exact: they are counted on the rendered ids."""
 
     prompt_tokens: int  # history, draft and the template's own tokens
-    draft_tokens: int  # what the draft alone adds to them; 0 for an empty draft
+    draft_tokens: int  # what the draft adds to an empty message
     context: int
     reply_reserve: int  # kept free for the answer
 
@@ -33,15 +35,27 @@ class Budget:
 
     @property
     def can_send(self) -> bool:
-        """The engine will take the prompt, though the reply may be cut short if it does not `fits`."""
+        """The engine will take the prompt, though the reply may be cut short where it does not `fits`."""
         return self.prompt_tokens < self.context
 
 
 def measure(
-    model: ChatModel, conversation: Conversation, draft: str, thinking: bool | None, max_tokens: int | None = None
+    model: ChatModel,
+    conversation: Conversation,
+    draft: str | None,
+    thinking: bool | None,
+    max_tokens: int | None = None,
 ) -> Budget:
-    """The budget if `draft` were sent now ("" : the history alone, as for another reply).
+    """The budget if `draft` were sent now; None: if a reply to the path as it is were asked for.
 
-    `max_tokens` is the reply's limit where one is set. Cheap enough to call a few times a second while typing.
+    `max_tokens` is the reply's limit where one is set. Cheap enough to call a few times a second while typing: only
+    the draft is encoded anew. Raises TemplateError.
     """
-    raise NotImplementedError
+    thinks = model.thinks(thinking)
+    messages = conversation.render_messages()
+    reserve = min(REPLY_RESERVE, model.context // 4, max_tokens or REPLY_RESERVE)
+    if draft is None:
+        return Budget(len(model.prompt.ids(messages, thinks)), 0, model.context, reserve)
+    empty = len(model.prompt.ids([*messages, {"role": "user", "content": ""}], thinks))
+    total = len(model.prompt.ids([*messages, {"role": "user", "content": draft}], thinks)) if draft else empty
+    return Budget(total, total - empty, model.context, reserve)

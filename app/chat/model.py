@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from qwen3_chat.app.chat.memory import available_bytes, plan
 from qwen3_chat.app.chat.options import EngineOptions
+from qwen3_chat.app.chat.parts import starts_thinking
+from qwen3_chat.app.chat.prompt import Prompt
 
 if TYPE_CHECKING:
-    from qwen3_chat.app.chat.prompt import Prompt
     from qwen3_chat.engine import Engine, KVCache, Progress
     from qwen3_chat.models.chat_template import ChatTemplate
     from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
@@ -24,9 +26,18 @@ ThinkingMode = Literal["switch", "always", "never"]
 def preflight(path: Path) -> None:
     """Look at a checkpoint folder without importing anything heavy, so that a bad path never opens a screen.
 
-    Raises CheckpointError or ConfigError whose one line says what was looked for and what to do.
+    Raises CheckpointError or ConfigError whose one line says what was looked for. Weights, tokenizer and template are
+    checked while loading.
     """
-    raise NotImplementedError
+    from qwen3_chat.models.config import Qwen3Config
+    from qwen3_chat.models.errors import CheckpointError
+
+    Qwen3Config.from_folder(path)
+    folder = path.expanduser()
+    if not (folder / "tokenizer.json").is_file():
+        raise CheckpointError(f"{folder / 'tokenizer.json'}: no such file; copy it from where the weights come from")
+    if not any(folder.glob("*.safetensors")) and not (folder / "model.safetensors.index.json").is_file():
+        raise CheckpointError(f"{folder}: holds no *.safetensors file; the weights belong beside config.json")
 
 
 @dataclass(eq=False)
@@ -57,7 +68,46 @@ class ChatModel:
         Raises ConfigError, CheckpointError, TemplateError (unusable checkpoint), OptionError (a flag this checkpoint
         cannot honour), OutOfMemory (with what is needed, what is free and a flag to try), DeviceError.
         """
-        raise NotImplementedError
+        from qwen3_chat.engine import Engine
+        from qwen3_chat.models import demo
+        from qwen3_chat.models.chat_template import ChatTemplate
+        from qwen3_chat.models.checkpoint import Checkpoint
+        from qwen3_chat.models.config import GenerationDefaults
+        from qwen3_chat.models.tokenizer import Tokenizer
+
+        options = options or EngineOptions()
+        path = Path(path).expanduser()
+        preflight(path)
+        with Checkpoint.open(path) as checkpoint:
+            config, nbytes = checkpoint.config, checkpoint.nbytes
+        defaults = GenerationDefaults.from_folder(path)
+        tokenizer = Tokenizer.from_folder(path)
+        template = ChatTemplate.from_folder(path)
+        thinking_mode = _thinking_mode(template, tokenizer)
+        memory = plan(config, nbytes, options, available_bytes())
+        engine = Engine.load(
+            path,
+            devices=options.devices,
+            weights=options.weights,
+            kv=options.kv,
+            context=memory.context,
+            threads=options.threads,
+            kv_budget=memory.kv_budget,
+            progress=progress,
+        )
+        is_demo = path.resolve() == demo.path().resolve()
+        return cls(
+            engine=engine,
+            tokenizer=tokenizer,
+            template=template,
+            config=config,
+            defaults=defaults,
+            path=path,
+            name="demo model" if is_demo else _name(path),
+            is_demo=is_demo,
+            thinking_mode=thinking_mode,
+            prompt=Prompt(tokenizer, template),
+        )
 
     @property
     def context(self) -> int:
@@ -83,3 +133,23 @@ class ChatModel:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _thinking_mode(template: ChatTemplate, tokenizer: Tokenizer) -> ThinkingMode:
+    """What the template makes of the switch, found by trying it; a template that cannot render is noticed here."""
+    messages = [{"role": "user", "content": "Hello"}]
+    with_thinking = template.render(messages, enable_thinking=True)
+    without = template.render(messages, enable_thinking=False)
+    if tokenizer.think_open is None or tokenizer.think_close is None:
+        return "never"
+    if with_thinking != without:
+        return "switch"
+    return "always" if starts_thinking(tokenizer.encode(with_thinking), tokenizer) else "never"
+
+
+def _name(path: Path) -> str:
+    """The folder's name; in a hub cache that is a hash, and the name is two folders up: models--Qwen--Qwen3-0.6B."""
+    folder = path.resolve()
+    if folder.parent.name == "snapshots":
+        return folder.parent.parent.name.rpartition("--")[2]
+    return folder.name

@@ -6,16 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from qwen3_chat.app.chat.conversation import ReplyStats
+from qwen3_chat.app.chat.parts import ReplySplitter, starts_thinking
+from qwen3_chat.app.chat.sampling import resolve
+from qwen3_chat.models.errors import Qwen3Error
+
 if TYPE_CHECKING:
-    from qwen3_chat.app.chat.conversation import Conversation, Message, ReplyStats
+    from qwen3_chat.app.chat.conversation import Conversation, Message
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.options import SamplingOptions
-    from qwen3_chat.engine import KVCache, SamplingParams, Token
-    from qwen3_chat.models.errors import Qwen3Error
+    from qwen3_chat.engine import Generation, KVCache, SamplingParams, Token
 
 __all__ = ["Phase", "Turn", "TurnUpdate"]
 
 Phase = Literal["prefill", "thinking", "answer", "done"]
+
+WAIT_S = 0.05  # between updates where nobody polls: 20 a second, as a screen does
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,10 @@ class Turn:
     A failure never raises from here: the message gets state "error" and a note, and `error` holds the typed error.
     """
 
-    message: Message  # the reply; content and thinking always hold all deltas so far
+    message: Message  # the reply; its content and thinking always hold all deltas so far
     thinking: bool  # whether this reply was asked to think
-    seed: int
-    sampling: SamplingParams
-    prompt_ids: list[int]
+    sampling: SamplingParams  # as resolved, seed included
+    prompt_ids: list[int]  # what the engine was given, a continued reply's own tokens included
     error: Qwen3Error | None
 
     @classmethod
@@ -58,36 +63,175 @@ class Turn:
         `message` is what `begin_reply`, `regenerate` or `continue_` gave; None calls `begin_reply`. A message with text
         is continued from its own tokens. `sampling` is resolved here (seed drawn if None), see `sampling.resolve`.
         """
-        raise NotImplementedError
+        return cls(model, conversation, cache, sampling, thinking, message or conversation.begin_reply())
+
+    def __init__(
+        self,
+        model: ChatModel,
+        conversation: Conversation,
+        cache: KVCache | None,
+        sampling: SamplingOptions,
+        thinking: bool | None,
+        message: Message,
+    ) -> None:
+        """Use `start`."""
+        self._model = model
+        self._generation: Generation | None = None
+        self._done = False
+        self._thinking_tokens = 0
+        self._thinking_ns = 0
+        self.message = message
+        self.error = None
+        self.prompt_ids = []
+        self.thinking = _thinking_of(model, message, thinking)
+        self.sampling = resolve(
+            sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size
+        )
+        message.seed, message.thought = self.sampling.seed, self.thinking
+        self._splitter = ReplySplitter(model.tokenizer, thinking=False)
+        try:
+            prompt = model.prompt.ids(conversation.render_messages(upto=message.id), self.thinking)
+            self._splitter = ReplySplitter(model.tokenizer, thinking=starts_thinking(prompt, model.tokenizer))
+            self._replay()
+            self.prompt_ids = prompt + message.token_ids
+            self._generation = model.engine.generate(self.prompt_ids, cache, self.sampling)
+        except Qwen3Error as error:
+            self._fail(error)
+
+    @property
+    def seed(self) -> int:
+        """The sampler's seed, drawn if none was given."""
+        return self.sampling.seed
 
     @property
     def phase(self) -> Phase:
         """Where the reply is: reading the prompt, thinking, answering, done."""
-        raise NotImplementedError
+        if self._done or self._generation is None:
+            return "done"
+        if self._generation.stats.new_tokens == 0:
+            return "prefill"
+        return self._splitter.part
 
     @property
     def done(self) -> bool:
-        """The message is final. True only after the poll that said so."""
-        raise NotImplementedError
+        """The message is final, and the last update was taken."""
+        return self._done
 
     @property
     def prefill(self) -> tuple[int, int]:
         """Prompt tokens computed so far, and to compute in all (reused ones not counted)."""
-        raise NotImplementedError
+        if self._generation is None:
+            return 0, 0
+        return self._generation.prefill_done, self._generation.prefill_total
 
     @property
-    def stats(self) -> ReplyStats:
-        """Measured so far; final once done, and then also in `message.stats`."""
-        raise NotImplementedError
+    def stats(self) -> ReplyStats | None:
+        """Measured so far; final once done, and then also in `message.stats`. None: the engine never started."""
+        if self._generation is None:
+            return None
+        measured = self._generation.stats
+        return ReplyStats(
+            prompt_tokens=measured.prompt_tokens,
+            reused_tokens=measured.reused_tokens,
+            prefill_tokens=measured.prefill_tokens,
+            new_tokens=measured.new_tokens,
+            thinking_tokens=self._thinking_tokens,
+            first_token_s=measured.first_token_s if measured.new_tokens else None,
+            prefill_s=measured.prefill_s,
+            decode_s=measured.decode_s,
+            thinking_s=self._thinking_ns / 1e9,
+            tokens_per_s=measured.tokens_per_s or None,
+            prefill_tokens_per_s=measured.prefill_tokens_per_s or None,
+        )
 
     def poll(self) -> TurnUpdate:
         """Take what the engine has ready. Never blocks. After `done` it returns empty updates."""
-        raise NotImplementedError
+        if self._done or self._generation is None:
+            self._done = True
+            return TurnUpdate("", "", (), done=True)
+        finished = self._generation.done  # asked before draining: then what is drained is all there is
+        tokens = tuple(self._generation.drain())
+        before = len(self.message.thinking), len(self.message.content)
+        for token in tokens:
+            self._take(token)
+        if finished:
+            self._finish(self._generation)
+        thinking, answer = self.message.thinking[before[0] :], self.message.content[before[1] :]
+        return TurnUpdate(thinking, answer, tokens, self._done)
 
     def __iter__(self) -> Iterator[TurnUpdate]:
         """Updates until done, waiting in between without holding the GIL."""
-        raise NotImplementedError
+        while not self._done:
+            update = self.poll()
+            if update.tokens or update.done:
+                yield update
+            elif self._generation is not None:
+                self._generation.wait(WAIT_S)
 
     def stop(self) -> None:
         """Ask the engine to stop. Returns at once; polls go on until done. The partial text stays, state "stopped"."""
-        raise NotImplementedError
+        if self._generation is not None and not self._done:
+            self._generation.cancel()
+
+    def _replay(self) -> None:
+        """Put the splitter where a continued reply left off, and its message's texts exactly to that."""
+        message = self.message
+        if not message.token_ids and message.content:  # written by hand: it has text, and no tokens yet
+            message.token_ids = self._model.tokenizer.encode(message.content)
+            close = self._model.tokenizer.think_close
+            if self._splitter.part == "thinking" and close is not None:
+                message.token_ids = [close, *self._model.tokenizer.encode("\n\n"), *message.token_ids]
+        message.thinking = message.content = ""
+        for token in message.token_ids:
+            self._add(*self._splitter.push(token))
+
+    def _take(self, token: Token) -> None:
+        if token.stop:
+            return
+        self.message.token_ids.append(token.id)
+        part, text = self._splitter.push(token.id)
+        if part == "thinking":
+            self._thinking_tokens += 1
+            self._thinking_ns += token.ns
+        self._add(part, text)
+
+    def _add(self, part: str, text: str) -> None:
+        if part == "thinking":
+            self.message.thinking += text
+        else:
+            self.message.content += text
+
+    def _finish(self, generation: Generation) -> None:
+        self._add(*self._splitter.finish())
+        message = self.message
+        message.finish_reason = generation.finish_reason
+        message.stats = self.stats
+        if generation.finish_reason == "error":
+            self._fail(generation.error or Qwen3Error("the engine failed and gave no reason"))
+            return
+        message.state = "stopped" if generation.finish_reason == "cancelled" else "complete"
+        message.note = self._note(generation.finish_reason)
+        self._done = True
+
+    def _note(self, finish_reason: str | None) -> str | None:
+        if finish_reason == "length":
+            limit = self.sampling.max_new_tokens
+            stats = self.message.stats
+            if limit is not None and stats is not None and stats.new_tokens >= limit:
+                return f"cut short: the reply reached its limit of {limit} tokens"
+            return f"cut short: the context of {self._model.context} tokens is full"
+        if finish_reason == "stop" and not self.message.content:
+            return "the model ended its reply without an answer"
+        return None
+
+    def _fail(self, error: Qwen3Error) -> None:
+        self.error = error
+        self.message.state, self.message.finish_reason, self.message.note = "error", "error", str(error)
+        self._done = True
+
+
+def _thinking_of(model: ChatModel, message: Message, wanted: bool | None) -> bool:
+    """A continued reply goes on as it began; one written by hand has begun with its answer."""
+    if message.token_ids and message.thought is not None:
+        return message.thought
+    return model.thinks(False if message.content else wanted)

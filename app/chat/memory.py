@@ -1,0 +1,120 @@
+"""Does a checkpoint fit into memory? Answered before loading, with a flag that helps where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.options import EngineOptions
+
+if TYPE_CHECKING:
+    from qwen3_chat.models.config import Qwen3Config
+
+__all__ = ["MemoryPlan", "available_bytes", "plan"]
+
+BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+SHORT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
+HEADROOM = 300 << 20  # bytes beside weights and KV: Python, activations, logits
+LEAST_CONTEXT = 512  # tokens: below this there is no chat to be had
+PAGE = 64  # tokens of a KV page
+CACHES = 4  # whole contexts that the KV budget holds where memory allows: branches, and a second conversation
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """What will be loaded, and how much the KV cache may take."""
+
+    context: int  # tokens
+    kv_budget: int  # bytes
+    weights: int  # bytes
+    kv_per_token: int  # bytes, over all devices
+
+
+def available_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Memory that can be had without swapping: MemAvailable, or what the control group leaves. None: unknown."""
+    found = []
+    for line in _lines(proc / "meminfo"):
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            found.append(int(value.split()[0]) * 1024)
+    own = next((line.split(":", 2)[2] for line in _lines(proc / "self/cgroup") if line.startswith("0::")), "/")
+    group = cgroup / own.strip().lstrip("/")
+    for folder in (group, *group.parents):  # a limit anywhere above holds, too
+        if not folder.is_relative_to(cgroup):
+            break
+        limit, used = _number(folder / "memory.max"), _number(folder / "memory.current")
+        if limit is not None and used is not None:
+            stat = dict(line.split(maxsplit=1) for line in _lines(folder / "memory.stat"))
+            found.append(max(0, limit - used + int(stat.get("inactive_file", 0))))
+    limit, used = _number(cgroup / "memory/memory.limit_in_bytes"), _number(cgroup / "memory/memory.usage_in_bytes")
+    if limit is not None and used is not None:  # cgroup v1
+        found.append(max(0, limit - used))
+    return min(found) if found else None
+
+
+def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: int | None) -> MemoryPlan:
+    """Choose context and KV budget for a checkpoint of `nbytes` of weights in `available` bytes of memory.
+
+    A context that was asked for is kept or refused. One that was not is the model's own, or the most that fits.
+    Raises OptionError if --context exceeds what the model was made for, OutOfMemory if it cannot fit.
+    """
+    from qwen3_chat.engine import OutOfMemory
+
+    longest = config.max_position_embeddings
+    if options.context is not None and options.context > longest:
+        raise OptionError(f"--context {options.context} is more than the {longest} tokens this model was made for")
+    stored = SHORT[config.dtype]
+    held = stored if options.weights == "auto" else options.weights
+    weights = nbytes * BYTES[held] // BYTES[stored]
+    kv = ("f32" if held == "f32" else "bf16") if options.kv == "auto" else options.kv
+    devices = options.devices.count(",")  # each seam between devices may lie inside a group that shares a KV head
+    heads = config.num_key_value_heads + devices
+    per_token = 2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv]
+    context = options.context or longest
+    if available is None:
+        return MemoryPlan(context, CACHES * _pages(context) * per_token, weights, per_token)
+
+    room = available - HEADROOM - weights
+    if options.context is None:
+        fitting = max(0, room) // per_token // PAGE * PAGE
+        context = min(longest, max(fitting, min(LEAST_CONTEXT, longest)))
+    needed = _pages(context) * per_token
+    if needed > room:
+        remedies = []
+        smaller = max(0, room) // per_token // PAGE * PAGE
+        if options.context is not None and smaller >= LEAST_CONTEXT:
+            remedies.append(f"--context {smaller}")
+        if held == "f32":
+            remedies.append("--weights bf16")
+        elif kv == "f32":
+            remedies.append("--kv bf16")
+        remedy = "try " + " or ".join(remedies) if remedies else "close other programs or take a smaller model"
+        raise OutOfMemory(
+            f"needs {_gib(weights + HEADROOM)} GiB for the weights and {_gib(needed)} GiB for a context of {context} "
+            f"tokens, {_gib(available)} GiB are free; {remedy}"
+        )
+    return MemoryPlan(context, min(CACHES * needed, max(needed, room // 2)), weights, per_token)
+
+
+def _pages(tokens: int) -> int:
+    """Tokens, rounded up to whole pages."""
+    return -(-tokens // PAGE) * PAGE
+
+
+def _gib(nbytes: int) -> str:
+    return f"{nbytes / 2**30:.1f}"
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file; None if there is no file or it says "max"."""
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
