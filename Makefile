@@ -56,7 +56,7 @@ lint: $(STAMPS)/lint-tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(TYPING)
-	$(if $(CPP),@echo "clang-format, $(words $(CPP)) files" && $(BIN)/clang-format --dry-run -Werror $(CPP))
+	$(if $(CPP),$(BIN)/clang-format --dry-run -Werror $(CPP))
 	PYTHONPATH=$(BUILD)/typing $(BIN)/lint-imports --no-cache
 
 format: $(STAMPS)/lint-tools
