@@ -49,6 +49,7 @@ class Message:
     stats: ReplyStats | None = None
     seed: int | None = None  # of the sampler; None: not a generated message
     thought: bool | None = None  # was thinking on when this reply was made; None: not a generated message
+    dropped: bool = False  # still shown, but left out of what is sent
     token_ids: list[int] = field(default_factory=list)  # a reply exactly as generated, without the stop token
 
 
@@ -99,12 +100,15 @@ class Conversation:
         """The active path as the chat template wants it: [{"role": ..., "content": ...}], system prompt first.
 
         Thinking is left out. A reply that is streaming or has no answer (it failed, or was stopped while thinking) is
-        left out too: an empty turn would teach the model to say nothing. With `upto`, the path ends before that message.
+        left out too: an empty turn would teach the model to say nothing. So are dropped messages. With `upto`, the path
+        ends before that message.
         """
         rendered = [{"role": "system", "content": self.system}] if self.system else []
         for message in self.path():
             if message.id == upto:
                 break
+            if message.dropped:
+                continue
             if message.role == "assistant" and (message.state == "streaming" or not message.content.strip()):
                 continue
             rendered.append({"role": message.role, "content": message.content})
