@@ -1,0 +1,320 @@
+"""config.json -> Qwen3Config, every field checked, in both of its spellings.
+
+Published files write `rope_theta`, `rope_scaling` and `torch_dtype`, transformers 5 `rope_parameters` and `dtype`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qwen3_chat.models.errors import ConfigError
+from qwen3_chat.models.files import checkpoint_folder, describe, read_json
+
+ARCHITECTURE = "Qwen3ForCausalLM"
+MODEL_TYPE = "qwen3"
+DTYPES = ("float32", "float16", "bfloat16")
+MAX_INT = 2**31 - 1  # the engine's integers
+
+_INTEGERS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "intermediate_size",
+    "max_position_embeddings",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Qwen3Config:
+    """The shape of a dense Qwen3 model.
+
+    Attributes:
+        vocab_size: rows of the embedding, padding rows included.
+        max_position_embeddings: tokens, prompt and reply together.
+        rope_theta: base of the rotary frequencies.
+        tie_word_embeddings: the embedding is the output head, too.
+        dtype: "float32", "float16" or "bfloat16".
+        eos_token_ids: ids that end a reply; empty if the model never says that it is done.
+
+    Raises:
+        ConfigError: a field is out of range, or two contradict each other.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float
+    tie_word_embeddings: bool
+    dtype: str
+    eos_token_ids: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name in _INTEGERS:
+            value = getattr(self, name)
+            if not _is_integer(value) or not 1 <= value <= MAX_INT:
+                raise ConfigError(f"{name} is {describe(value)}, expected a whole number from 1 to {MAX_INT}")
+        for name in ("rms_norm_eps", "rope_theta"):
+            value = getattr(self, name)
+            if not _is_finite(value) or value <= 0:
+                raise ConfigError(f"{name} is {describe(value)}, expected a finite number above 0")
+        if not isinstance(self.tie_word_embeddings, bool):
+            raise ConfigError(f"tie_word_embeddings is {describe(self.tie_word_embeddings)}, expected true or false")
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"dtype is {describe(self.dtype)}, expected one of {', '.join(DTYPES)}")
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ConfigError(
+                f"num_attention_heads ({self.num_attention_heads}) is not a multiple of "
+                f"num_key_value_heads ({self.num_key_value_heads})"
+            )
+        if self.head_dim % 2:
+            raise ConfigError(f"head_dim is {self.head_dim}, expected an even number: RoPE rotates pairs")
+        for eos in self.eos_token_ids:
+            if not _is_integer(eos) or not 0 <= eos < self.vocab_size:
+                raise ConfigError(
+                    f"eos_token_id is {describe(eos)}, expected ids from 0 to {self.vocab_size - 1} (vocab_size - 1)"
+                )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, source: str) -> Qwen3Config:
+        """Check the content of a config.json; `source` is the file's name in errors.
+
+        Raises:
+            ConfigError: another architecture, a field that is missing, malformed or contradictory, or a feature that is
+                not supported yet.
+        """
+        try:
+            _check_supported(data)
+            layer_count = _required(data, "num_hidden_layers")
+            _check_layer_types(data.get("layer_types"), layer_count)
+            return cls(
+                **{name: _required(data, name) for name in _INTEGERS},
+                rms_norm_eps=_number(data, "rms_norm_eps"),
+                rope_theta=_rope_theta(data),
+                tie_word_embeddings=data.get("tie_word_embeddings", False),
+                dtype=_dtype(data),
+                eos_token_ids=_eos_ids(data),
+            )
+        except ConfigError as error:
+            raise ConfigError(f"{source}: {error}") from None
+
+    @classmethod
+    def from_folder(cls, path: str | Path) -> Qwen3Config:
+        """Read a checkpoint folder's config.json; the eos ids of its generation_config.json, if any, win.
+
+        Raises:
+            CheckpointError: there is no such folder.
+            ConfigError: as `from_dict`, or a file cannot be read.
+        """
+        folder = checkpoint_folder(path)
+        file = folder / "config.json"
+        if not file.is_file():
+            raise ConfigError(
+                f"{file}: no such file; a checkpoint folder holds config.json, tokenizer.json and weights"
+            )
+        data = read_json(file, ConfigError)
+        config = cls.from_dict(data, source=str(file))
+        generation_file = folder / "generation_config.json"
+        if not generation_file.is_file():
+            return config
+        generation = read_json(generation_file, ConfigError)
+        if generation.get("eos_token_id") is None:
+            return config
+        return cls.from_dict(
+            {**data, "eos_token_id": generation["eos_token_id"]},
+            source=str(generation_file),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationDefaults:
+    """The sampling settings a checkpoint recommends; None where its generation_config.json is silent.
+
+    Attributes:
+        temperature: 0 where the file says `do_sample: false`.
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+
+    @classmethod
+    def from_folder(cls, path: str | Path) -> GenerationDefaults:
+        """Read generation_config.json, if the folder has one.
+
+        Raises:
+            CheckpointError: there is no such folder.
+            ConfigError: the file is malformed, or a value is out of its range.
+        """
+        file = checkpoint_folder(path) / "generation_config.json"
+        if not file.is_file():
+            return cls()
+        data = read_json(file, ConfigError)
+        top_k = data.get("top_k")
+        if top_k is not None and (not _is_integer(top_k) or not 0 <= top_k <= MAX_INT):
+            raise ConfigError(f"{file}: top_k is {describe(top_k)}, expected a whole number from 0")
+        do_sample = data.get("do_sample")
+        if do_sample is not None and not isinstance(do_sample, bool):
+            raise ConfigError(f"{file}: do_sample is {describe(do_sample)}, expected true or false")
+
+        def within(name: str, low: float, high: float, *, open_low: bool = False) -> float | None:
+            value = data.get(name)
+            if value is None:
+                return None
+            if not _is_finite(value) or not low <= value <= high or (open_low and value == low):
+                range_text = f"{'above' if open_low else 'from'} {low:g}" + (f" to {high:g}" if high < math.inf else "")
+                raise ConfigError(f"{file}: {name} is {describe(value)}, expected a number {range_text}")
+            return float(value)
+
+        temperature = within("temperature", 0, math.inf)
+        return cls(
+            temperature=0.0 if do_sample is False else temperature,
+            top_k=top_k,
+            top_p=within("top_p", 0, 1, open_low=True),
+            min_p=within("min_p", 0, 1),
+            presence_penalty=within("presence_penalty", -2, 2),
+            repetition_penalty=within("repetition_penalty", 0, math.inf, open_low=True),
+        )
+
+
+def _check_supported(data: Mapping[str, Any]) -> None:
+    """Raise unless `data` describes a plain dense Qwen3."""
+    architectures = data.get("architectures")
+    model_type = data.get("model_type")
+    if architectures is not None and (
+        not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures)
+    ):
+        raise ConfigError(f"architectures is {describe(architectures)}, expected a list of names")
+    if not architectures and model_type is None:
+        raise ConfigError(f'architectures is missing, expected ["{ARCHITECTURE}"]')
+    if "Qwen3MoeForCausalLM" in (architectures or ()) or model_type == "qwen3_moe":
+        raise ConfigError(
+            "a mixture-of-experts model (Qwen3MoeForCausalLM) is not supported yet; dense Qwen3 models are"
+        )
+    if architectures and ARCHITECTURE not in architectures:
+        raise ConfigError(f"architectures is {describe(architectures)}; only {ARCHITECTURE} is supported")
+    if model_type not in (None, MODEL_TYPE):
+        raise ConfigError(f'model_type is {describe(model_type)}; only "{MODEL_TYPE}" is supported')
+    for name in ("num_experts", "num_local_experts"):
+        if data.get(name) is not None:
+            raise ConfigError(f"{name} is {describe(data[name])}, but {ARCHITECTURE} is dense and has no experts")
+    quantization = data.get("quantization_config")
+    if quantization is not None:
+        method = quantization.get("quant_method") if isinstance(quantization, Mapping) else quantization
+        raise ConfigError(
+            f"quantization_config (quant_method {describe(method)}) is not supported yet; "
+            "use the checkpoint in bfloat16, float16 or float32"
+        )
+    for name, expected in (("hidden_act", "silu"), ("attention_bias", False), ("use_sliding_window", False)):
+        value = data.get(name)
+        if value is not None and (type(value) is not type(expected) or value != expected):
+            raise ConfigError(f"{name} is {describe(value)}, which is not supported yet, expected {describe(expected)}")
+
+
+def _check_layer_types(layer_types: object, layer_count: object) -> None:
+    if layer_types is None:
+        return
+    if not isinstance(layer_types, list):
+        raise ConfigError(f"layer_types is {describe(layer_types)}, expected a list of names")
+    if len(layer_types) != layer_count:
+        raise ConfigError(
+            f"layer_types has {len(layer_types)} entries, but num_hidden_layers is {describe(layer_count)}"
+        )
+    for kind in layer_types:
+        if kind != "full_attention":
+            raise ConfigError(
+                f'layer_types holds {describe(kind)}, which is not supported yet, only "full_attention" is'
+            )
+
+
+def _rope_theta(data: Mapping[str, Any]) -> float:
+    """The one rope_theta of all places a config may write it; rope scaling of any kind is refused."""
+    found: dict[str, float] = {}
+    if data.get("rope_theta") is not None:
+        found["rope_theta"] = _number(data, "rope_theta")
+    for field in ("rope_parameters", "rope_scaling"):
+        rope = data.get(field)
+        if rope is None:
+            continue
+        if not isinstance(rope, Mapping):
+            raise ConfigError(f"{field} is {describe(rope)}, expected an object")
+        for key, value in rope.items():
+            if key in ("rope_type", "type"):
+                if value not in (None, "default"):
+                    raise ConfigError(f"{field}.{key} is {describe(value)}, which is not supported yet")
+            elif key == "rope_theta":
+                found[f"{field}.rope_theta"] = _number(rope, "rope_theta", prefix=f"{field}.")
+            elif value is not None and not (key == "partial_rotary_factor" and value == 1):
+                raise ConfigError(f"{field}.{key} is {describe(value)}, which is not supported yet")
+    if not found:
+        raise ConfigError("rope_theta is missing (rope_theta, or rope_parameters.rope_theta)")
+    first = next(iter(found))
+    for name, value in found.items():
+        if value != found[first]:
+            raise ConfigError(f"{name} is {value:g}, but {first} is {found[first]:g}")
+    return found[first]
+
+
+def _dtype(data: Mapping[str, Any]) -> str:
+    old, new = data.get("torch_dtype"), data.get("dtype")
+    if old is not None and new is not None and old != new:
+        raise ConfigError(f"torch_dtype is {describe(old)}, but dtype is {describe(new)}")
+    dtype = new if old is None else old
+    if dtype is None:
+        return "float32"  # what PyTorch makes of silence
+    if dtype not in DTYPES:
+        name = "dtype" if old is None else "torch_dtype"
+        raise ConfigError(f"{name} is {describe(dtype)}, expected one of {', '.join(DTYPES)}")
+    return str(dtype)
+
+
+def _eos_ids(data: Mapping[str, Any]) -> tuple[int, ...]:
+    eos = data.get("eos_token_id")
+    if eos is None:
+        return ()
+    ids = eos if isinstance(eos, list) else [eos]
+    for value in ids:  # before they are hashed
+        if not _is_integer(value):
+            raise ConfigError(f"eos_token_id is {describe(eos)}, expected an id or a list of ids")
+    return tuple(dict.fromkeys(ids))
+
+
+def _required(data: Mapping[str, Any], name: str) -> Any:
+    if data.get(name) is None:
+        raise ConfigError(f"{name} is missing")
+    return data[name]
+
+
+def _number(data: Mapping[str, Any], name: str, *, prefix: str = "") -> float:
+    value = _required(data, name)
+    if not _is_finite(value):
+        raise ConfigError(f"{prefix}{name} is {describe(value)}, expected a finite number above 0")
+    return float(value)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond float's range
+        return False

@@ -1,0 +1,151 @@
+"""A safetensors file, mapped read-only, its header checked in full before any weight is looked at.
+
+Format (https://huggingface.co/docs/safetensors, "Format"): 8 bytes, little-endian: the header's length; the header, a
+JSON object {name: {dtype, shape, data_offsets: [begin, end)}} with an optional `__metadata__` of strings; then the data,
+to whose start offsets are relative, without gaps or overlaps. The library's own numpy reader has no bfloat16.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qwen3_chat.models.errors import CheckpointError
+from qwen3_chat.models.files import describe, parse_json
+
+MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
+MAX_DIMENSIONS = 8
+
+DTYPE_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
+    "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "C64": 64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """One tensor of a header: where it lies in the file, in bytes from the file's start."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class SafetensorsFile:
+    """A mapped safetensors file: `entries` by name, `data(name)` as a read-only view of the mapping.
+
+    Raises:
+        CheckpointError: the file cannot be mapped, or its header breaks the format; file and tensor are named.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._map: mmap.mmap | None = None
+        try:
+            if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+                raise CheckpointError(f"{path}: not a regular file")
+            with path.open("rb") as file:
+                size = file.seek(0, 2)
+                if size < 8:
+                    raise CheckpointError(f"{path}: truncated: {size} bytes, a safetensors file has at least 8")
+                # A shared mapping of the file's own pages: they can be dropped and come back from disk.
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as cause:
+            raise CheckpointError(f"{path}: no such file") from cause
+        except (OSError, ValueError) as cause:
+            raise CheckpointError(f"{path}: cannot be mapped: {cause}") from cause
+        try:
+            self.entries = {entry.name: entry for entry in _parse_header(self._map, str(path))}
+        except BaseException:
+            self.close()
+            raise
+
+    def data(self, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The tensor's bytes, [nbytes] uint8, read-only; the mapping lives as long as any view of it."""
+        if self._map is None:
+            raise CheckpointError(f"{self.path}: was closed")
+        entry = self.entries[name]
+        return np.frombuffer(self._map, np.uint8, entry.end - entry.begin, entry.begin)
+
+    def close(self) -> None:
+        """Let go of the mapping; it is unmapped when the last view of it is gone."""
+        mapping, self._map = self._map, None
+        if mapping is not None:
+            with contextlib.suppress(BufferError):  # views are alive, and the last of them unmaps
+                mapping.close()
+
+
+def _parse_header(buffer: mmap.mmap, source: str) -> Iterator[TensorEntry]:
+    """Yield the checked entries in the order of their data."""
+    size = len(buffer)
+    (length,) = struct.unpack_from("<Q", buffer)
+    if length > MAX_HEADER_BYTES:
+        raise CheckpointError(f"{source}: header of {length} bytes, more than the {MAX_HEADER_BYTES} the format allows")
+    if 8 + length > size:
+        raise CheckpointError(f"{source}: truncated: header of {length} bytes in a file of {size}")
+    try:
+        text = buffer[8 : 8 + length].decode("utf-8")
+    except UnicodeDecodeError as cause:
+        raise CheckpointError(f"{source}: header is not UTF-8: byte {8 + cause.start} of the file") from cause
+    header = parse_json(text, f"{source}: header", CheckpointError)
+    _check_metadata(header.pop("__metadata__", None), source)
+
+    start = 8 + length
+    entries = [_entry(name, value, start, source) for name, value in header.items()]
+    entries.sort(key=lambda entry: (entry.begin, entry.end))
+    position, previous = start, "the header"
+    for entry in entries:
+        if entry.begin != position:
+            kind = "overlaps" if entry.begin < position else f"leaves {entry.begin - position} bytes unused after"
+            raise CheckpointError(f"{source}: tensor {entry.name!r}: data {kind} {previous}")
+        if entry.end > size:
+            raise CheckpointError(
+                f"{source}: truncated: tensor {entry.name!r} ends at byte {entry.end} of a file of {size}"
+            )
+        position, previous = entry.end, repr(entry.name)
+        yield entry
+    if position != size:
+        raise CheckpointError(f"{source}: {size - position} bytes after the last tensor")
+
+
+def _check_metadata(metadata: object, source: str) -> None:
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise CheckpointError(f"{source}: __metadata__ is {describe(metadata)}, expected an object of strings")
+
+
+def _entry(name: str, value: object, start: int, source: str) -> TensorEntry:
+    where = f"{source}: tensor {name!r}"
+    if not isinstance(value, dict) or not value.keys() >= {"dtype", "shape", "data_offsets"}:
+        raise CheckpointError(f"{where}: is {describe(value)}, expected an object of dtype, shape and data_offsets")
+    dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
+        raise CheckpointError(f"{where}: dtype {describe(dtype)} is unknown")
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS or not all(_is_size(length) for length in shape):
+        raise CheckpointError(f"{where}: shape is {describe(shape)}, expected at most {MAX_DIMENSIONS} sizes")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_size(offset) for offset in offsets):
+        raise CheckpointError(f"{where}: data_offsets is {describe(offsets)}, expected [begin, end]")
+    begin, end = offsets
+    bits = math.prod(shape) * DTYPE_BITS[dtype]
+    if bits % 8 or begin > end or end - begin != bits // 8:
+        raise CheckpointError(
+            f"{where}: data_offsets {describe(offsets)} hold {end - begin} bytes, "
+            f"but {dtype} {describe(shape)} takes {bits / 8:g}"
+        )
+    return TensorEntry(name, dtype, tuple(shape), start + begin, start + end)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
