@@ -29,7 +29,7 @@ def draw_seed() -> int:
 def resolve(
     options: SamplingOptions, defaults: GenerationDefaults, *, thinking: bool, vocab_limit: int
 ) -> SamplingParams:
-    """The engine's settings for one reply. Ids from `vocab_limit` on (padding rows of the vocabulary) are never drawn."""
+    """The engine's settings for one reply. Ids from `vocab_limit` on are padding rows and are never drawn."""
     from qwen3_chat.engine import SamplingParams
 
     def pick(name: str) -> float:

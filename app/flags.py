@@ -1,0 +1,169 @@
+"""The command line's flags: what they are called, what values they take, and what they turn into."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
+
+__all__ = ["USAGE", "build_parser", "chat_options"]
+
+USAGE = 2  # exit code
+
+DEVICE = re.compile(r"(cpu|cuda):\d+")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `qwen3-chat`. A wrong value ends the program with one line that names the flag."""
+    parser = _Parser(
+        prog="qwen3-chat",
+        description="Chat with a Qwen3 model in the terminal. Without --model: the small demo model that is bundled.",
+        epilog="'qwen3-chat bench' measures the engine. Exit codes: 0 ok, 1 generation failed, 2 usage, 3 model missing "
+        "or unreadable, 4 out of memory, 5 prompt exceeds the context, 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument("--model", metavar="PATH", help="a checkpoint folder: config.json, tokenizer.json, safetensors")
+
+    front = parser.add_mutually_exclusive_group()
+    front.add_argument(
+        "-p", "--print", metavar="QUESTION", nargs="?", const="", dest="question",
+        help="answer on standard output and exit; standard input, if piped, is joined to the question",
+    )  # fmt: skip
+    front.add_argument("--plain", action="store_true", help="line by line, without the full screen")
+    parser.add_argument("--format", choices=("text", "json"), help="of the output of -p (default: text)")
+
+    talk = parser.add_argument_group("conversation")
+    talk.add_argument("--system", metavar="TEXT", type=_text, help="system prompt")
+    thinking = talk.add_mutually_exclusive_group()
+    thinking.add_argument("--think", action="store_true", default=None, dest="thinking", help="think before answering")
+    thinking.add_argument("--no-think", action="store_false", default=None, dest="thinking", help="answer at once")
+
+    sampling = parser.add_argument_group("sampling", "Without a flag: as the model recommends.")
+    for flag, check, what in (
+        ("--temperature", _real(0, 10), "0 takes the likeliest token always"),
+        ("--top-p", _real(0, 1, open_low=True), "draw from the likeliest tokens of this total probability"),
+        ("--top-k", _whole(0, 2**31 - 1), "draw from this many likeliest tokens; 0: from all"),
+        ("--min-p", _real(0, 1), "drop tokens less likely than this share of the likeliest"),
+        ("--presence-penalty", _real(-2, 2), "against tokens that were there before"),
+        ("--repetition-penalty", _real(0, 10, open_low=True), "the same as a factor; 1: none"),
+        ("--seed", _whole(0, 2**64 - 1), "the same seed gives the same reply"),
+        ("--max-tokens", _whole(1, 2**31 - 1), "longest reply"),
+    ):
+        sampling.add_argument(flag, type=check, metavar="N" if "whole" in check.__name__ else "X", help=what)
+
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--context", type=_whole(1, 2**31 - 1), metavar="N", help="tokens, prompt and reply together")
+    engine.add_argument(
+        "--weights", choices=("auto", "f32", "f16", "bf16"), default="auto", help="number format of the weights"
+    )
+    engine.add_argument("--kv", choices=("auto", "f32", "bf16"), default="auto", help="number format of the KV cache")
+    engine.add_argument("--devices", type=_devices, default="auto", metavar="LIST", help="auto, or such as cpu:0,cpu:1")
+    engine.add_argument("--threads", type=_whole(1, 4096), metavar="N", help="CPU threads in all")
+
+    parser.add_argument("-v", "--verbose", action="store_true", help="progress and speed on standard error")
+    parser.add_argument("--debug", action="store_true", help="show where an error came from, to report it")
+    return parser
+
+
+def chat_options(arguments: argparse.Namespace) -> ChatOptions:
+    """The parsed flags as options. Touches no file."""
+    if arguments.model is None:
+        from qwen3_chat.models import demo
+
+        model = demo.path()
+    else:
+        model = Path(arguments.model)
+    return ChatOptions(
+        model=model,
+        engine=EngineOptions(
+            devices=arguments.devices,
+            weights=arguments.weights,
+            kv=arguments.kv,
+            context=arguments.context,
+            threads=arguments.threads,
+        ),
+        sampling=SamplingOptions(
+            temperature=arguments.temperature,
+            top_p=arguments.top_p,
+            top_k=arguments.top_k,
+            min_p=arguments.min_p,
+            presence_penalty=arguments.presence_penalty,
+            repetition_penalty=arguments.repetition_penalty,
+            seed=arguments.seed,
+            max_tokens=arguments.max_tokens,
+        ),
+        thinking=arguments.thinking,
+        system=arguments.system,
+        is_demo=arguments.model is None,
+        verbose=arguments.verbose,
+        debug=arguments.debug,
+    )
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            text = version("qwen3-chat")
+        except PackageNotFoundError:  # run from the source tree
+            text = "(not installed)"
+        sys.stdout.write(f"{parser.prog} {text}\n")
+        parser.exit()
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {low} to {high}, not {text!r}")
+        return value
+
+    return whole
+
+
+def _real(low: float, high: float, *, open_low: bool = False) -> Callable[[str], float]:
+    def real(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high or (open_low and value == low):
+            lower = f"above {low:g} and up" if open_low else f"from {low:g}"
+            raise argparse.ArgumentTypeError(f"expected a number {lower} to {high:g}, not {text!r}")
+        return value
+
+    return real
+
+
+def _devices(text: str) -> str:
+    names = text.split(",")
+    if text != "auto" and not all(DEVICE.fullmatch(name) for name in names):
+        raise argparse.ArgumentTypeError(f"expected auto, or names such as cpu:0,cpu:1, not {text!r}")
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} names a device twice")
+    return text
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("the text is not valid UTF-8") from None
+    return text
