@@ -22,7 +22,7 @@ STAMPS := $(VENV)/stamps
 CONSTRAINTS := .ci/constraints.txt
 WHEEL_BUILD := $(BUILD)/wheel
 TYPING := $(BUILD)/typing/qwen3_chat
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Compiled in place and kept, so that a rebuild compiles only what changed.
 INSTALL := $(PIP) install --no-build-isolation --no-deps --force-reinstall --config-settings=build-dir=$(WHEEL_BUILD)
 
@@ -31,7 +31,7 @@ PACKAGE := pyproject.toml README.md LICENSE $(wildcard CMakeLists.txt) $(call fi
 NATIVE_TESTS := $(call find,tests/native)
 CPP := $(filter %.c %.cc %.cpp %.h %.hpp,$(call find,bindings engine_cpp tests))
 
-.PHONY: help chat test bench lint format demo-model clean
+.PHONY: help chat test bench lint lint-python lint-types lint-imports lint-cpp format demo-model clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -48,16 +48,27 @@ test: $(STAMPS)/test
 	$(BIN)/ctest --test-dir $(WHEEL_BUILD) --output-on-failure --no-tests=ignore
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMPS)/lint-tools
-	@rm -rf $(TYPING) && mkdir -p $(TYPING)
-	@ln -s $(CURDIR)/app $(TYPING)/app
-	@ln -s $(CURDIR)/models $(TYPING)/models
-	@ln -s $(CURDIR)/bindings/engine $(TYPING)/engine
+# `make -k lint` goes on after a failure.
+lint: lint-python lint-types lint-imports lint-cpp
+
+lint-python: $(STAMPS)/lint-tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types: $(STAMPS)/lint-tools $(TYPING)
 	$(BIN)/mypy $(TYPING)
-	$(if $(CPP),$(BIN)/clang-format --dry-run -Werror $(CPP))
+
+lint-imports: $(STAMPS)/lint-tools $(TYPING)
 	PYTHONPATH=$(BUILD)/typing $(BIN)/lint-imports --no-cache
+
+lint-cpp: $(STAMPS)/lint-tools
+	$(if $(CPP),$(BIN)/clang-format --dry-run -Werror $(CPP))
+
+# The import names over the sources, for tools that do not see what the wheel maps.
+$(TYPING):
+	@mkdir -p $@
+	@ln -s $(CURDIR)/app $(CURDIR)/models $@/
+	@ln -s $(CURDIR)/bindings/engine $@/engine
 
 format: $(STAMPS)/lint-tools
 	$(BIN)/ruff check --fix .
