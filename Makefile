@@ -87,7 +87,7 @@ clean:
 # Tells what is missing before anything is downloaded.
 define CHECK
 need() { echo "make: $$1" >&2; echo "      On Debian or Ubuntu: sudo apt-get install $$2" >&2; exit 1; }; \
-command -v $(PYTHON) >/dev/null || need "there is no $(PYTHON)" "python3 python3-venv python3-dev"; \
+$(PYTHON) -c '' 2>/dev/null || need "there is no working $(PYTHON)" "python3 python3-venv python3-dev"; \
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
   || need "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version); try make PYTHON=python3.12" "python3"; \
 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || need "$(PYTHON) cannot make a virtual environment" "python3-venv"; \
