@@ -1,0 +1,78 @@
+// What the files of the Python module share: one bind_* function per bound class, and how arrays cross the seam.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "qwen3/engine.hpp"
+
+namespace qwen3::python {
+
+namespace nb = nanobind;
+
+void bind_errors();
+void bind_meta(nb::module_& module);
+void bind_weights(nb::module_& module);
+void bind_sampling(nb::module_& module);
+void bind_kv_cache(nb::module_& module);
+void bind_generation(nb::module_& module);
+void bind_profile(nb::module_& module);
+void bind_memory(nb::module_& module);
+void bind_engine(nb::module_& module);
+
+// Token ids as the facade passes them: checked there, read in place here.
+using Ids = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+inline std::span<const int32_t> view(const Ids& ids) { return {ids.data(), ids.size()}; }
+
+// "f32", "f16" or "bf16"; throws ConfigError naming the option otherwise.
+std::optional<DType> parse_dtype_option(const std::optional<std::string>& name, std::string_view option);
+
+// Holds what blocks in its destructor until the engine's thread has let go; meanwhile other Python threads go on.
+template <typename Pointer>
+class Unlocked {
+public:
+    explicit Unlocked(Pointer pointer) : pointer_(std::move(pointer)) {}
+    Unlocked(Unlocked&&) noexcept = default;
+    Unlocked(const Unlocked&) = delete;
+    Unlocked& operator=(const Unlocked&) = delete;
+    Unlocked& operator=(Unlocked&&) = delete;
+    ~Unlocked() {
+        if (!pointer_) return;
+        nb::gil_scoped_release release;
+        pointer_.reset();
+    }
+
+    auto* operator->() const { return pointer_.get(); }
+
+private:
+    Pointer pointer_;
+};
+
+using HeldEngine = Unlocked<std::shared_ptr<Engine>>;
+using HeldGeneration = Unlocked<std::unique_ptr<Generation>>;
+
+// The caller's arrays, kept alive beside the views of them until the engine has read them.
+class HeldWeights {
+public:
+    explicit HeldWeights(int64_t nlayer) : weights_(nlayer), nlayer_(nlayer) {}
+
+    void set(const std::string& slot, int64_t layer, const nb::ndarray<nb::ro>& array,
+             const std::optional<std::string>& dtype, std::optional<std::vector<int64_t>> shape, bool mapped);
+    const Weights& view() const { return weights_; }
+
+private:
+    Weights weights_;
+    int64_t nlayer_;
+    std::vector<nb::ndarray<nb::ro>> arrays_;
+};
+
+}  // namespace qwen3::python

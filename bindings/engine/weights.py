@@ -1,0 +1,101 @@
+"""Weights in memory, in the slots of the original API. The engine reads them in place while it loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from qwen3_chat.engine import _core
+from qwen3_chat.engine.errors import CheckpointError
+
+__all__ = ["HostTensor", "Qwen3Weights", "WeightDtype"]
+
+WeightDtype: TypeAlias = Literal["f32", "f16", "bf16"]
+
+
+class DLPackArray(Protocol):
+    """Any array that speaks DLPack: numpy's, torch's and others'."""
+
+    def __dlpack__(self, *args: Any, **options: Any) -> Any: ...
+    def __dlpack_device__(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostTensor:
+    """An array whose bytes are to be read as `dtype`, for instance bfloat16 held as numpy's uint16.
+
+    Without a shape it has the array's own, which needs elements of the right size.
+    """
+
+    data: DLPackArray
+    dtype: WeightDtype
+    shape: Sequence[int] | None = None
+
+
+Tensor: TypeAlias = DLPackArray | HostTensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Qwen3Weights:
+    """The slots of a dense Qwen3 model: numpy or torch arrays (or a HostTensor), row-major and in host memory.
+
+    Projections are [out, in], as in a checkpoint. Element types: float32, float16, bfloat16.
+    """
+
+    input_embd: Tensor  # [dvoc, d]
+    output_norm: Tensor  # [d]
+    output_embd: Tensor | None = None  # [dvoc, d]; None when tied
+    # one array a layer
+    attn_norm: Sequence[Tensor]  # [d]
+    attn_q_norm: Sequence[Tensor]  # [dh]
+    attn_k_norm: Sequence[Tensor]  # [dh]
+    attn_q_proj: Sequence[Tensor]  # [nh*dh, d]
+    attn_k_proj: Sequence[Tensor]  # [nkvh*dh, d]
+    attn_v_proj: Sequence[Tensor]  # [nkvh*dh, d]
+    attn_o_proj: Sequence[Tensor]  # [d, nh*dh]
+    ffn_norm: Sequence[Tensor]  # [d]
+    mlp_gate_proj: Sequence[Tensor]  # [di, d]
+    mlp_up_proj: Sequence[Tensor]  # [di, d]
+    mlp_down_proj: Sequence[Tensor]  # [d, di]
+
+    def native(self, nlayer: int) -> _core.Weights:
+        """Views for the compiled engine, which keep the arrays alive. Raises CheckpointError naming the slot."""
+        weights = _core.Weights(nlayer)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in _GLOBAL_SLOTS:
+                if value is not None:
+                    _set(weights, field.name, -1, value)
+                continue
+            layers = [] if value is None else list(value)
+            if len(layers) > nlayer:
+                raise CheckpointError(f"{field.name} has {len(layers)} arrays: the model has {nlayer} layers")
+            for layer, tensor in enumerate(layers):
+                if tensor is not None:
+                    _set(weights, field.name, layer, tensor)
+        return weights
+
+
+_GLOBAL_SLOTS = frozenset({"input_embd", "output_norm", "output_embd"})
+
+
+def _set(weights: _core.Weights, slot: str, layer: int, tensor: Tensor) -> None:
+    place = slot if layer < 0 else f"{slot}[{layer}]"
+    array: Any = tensor.data if isinstance(tensor, HostTensor) else tensor
+    dtype = tensor.dtype if isinstance(tensor, HostTensor) else None
+    shape = list(tensor.shape) if isinstance(tensor, HostTensor) and tensor.shape is not None else None
+    if not hasattr(array, "__dlpack__"):
+        raise CheckpointError(f"{place}: expected a numpy or torch array, got {type(array).__name__}")
+    if hasattr(array, "detach"):
+        array = array.detach()  # torch does not export what requires a gradient
+    if isinstance(array, np.ndarray) and array.dtype.name == "bfloat16":  # of ml_dtypes, which exports no bfloat16
+        array, dtype = array.view(np.uint16), dtype or "bf16"
+    try:
+        weights.set(slot, layer, array, dtype, shape, False)
+    except TypeError:
+        raise CheckpointError(
+            f"{place}: an array of {array.dtype} cannot be read: expected float32, float16 or bfloat16"
+        ) from None

@@ -1,0 +1,24 @@
+#include "qwen3/meta.hpp"
+
+#include <nanobind/stl/vector.h>
+
+#include "bindings.hpp"
+
+namespace qwen3::python {
+
+void bind_meta(nb::module_& module) {
+    nb::class_<Meta>(module, "Meta")
+        .def(
+            "__init__",
+            [](Meta* self, int64_t nlayer, int64_t d, int64_t nh, int64_t nkvh, int64_t dh, int64_t di, int64_t dctx,
+               int64_t dvoc, float epsilon, float theta, std::vector<int32_t> end_tokens, bool tie_embd) {
+                new (self)
+                    Meta{nlayer, d, nh, nkvh, dh, di, dctx, dvoc, epsilon, theta, std::move(end_tokens), tie_embd};
+            },
+            nb::kw_only(), nb::arg("nlayer"), nb::arg("d"), nb::arg("nh"), nb::arg("nkvh"), nb::arg("dh"),
+            nb::arg("di"), nb::arg("dctx"), nb::arg("dvoc"), nb::arg("epsilon"), nb::arg("theta"),
+            nb::arg("end_tokens"), nb::arg("tie_embd"))
+        .def("validate", &Meta::validate);
+}
+
+}  // namespace qwen3::python
