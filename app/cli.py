@@ -5,6 +5,7 @@ Whatever happens, a person gets one line that says what is wrong and what helps;
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ OK, FAILED, USAGE, NO_MODEL, NO_MEMORY, TOO_LONG, INTERRUPTED = 0, 1, 2, 3, 4, 5
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the process's own) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without the character shows "?"
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()

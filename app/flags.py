@@ -28,8 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="qwen3-chat",
         description="Chat with a Qwen3 model in the terminal. Without --model: the small demo model that is bundled.",
-        epilog="'qwen3-chat bench' measures the engine. Exit codes: 0 ok, 1 generation failed, 2 usage, 3 model missing "
-        "or unreadable, 4 out of memory, 5 prompt exceeds the context, 130 interrupted.",
+        epilog="'qwen3-chat bench' measures the engine. Exit codes: 0 ok, 1 generation failed, 2 usage, "
+        "3 model missing or unreadable, 4 out of memory, 5 prompt exceeds the context, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")

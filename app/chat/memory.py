@@ -60,8 +60,6 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
     A context that was asked for is kept or refused. One that was not is the model's own, or the most that fits.
     Raises OptionError if --context exceeds what the model was made for, OutOfMemory if it cannot fit.
     """
-    from qwen3_chat.engine import OutOfMemory
-
     longest = config.max_position_embeddings
     if options.context is not None and options.context > longest:
         raise OptionError(f"--context {options.context} is more than the {longest} tokens this model was made for")
@@ -91,6 +89,8 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
         elif kv == "f32":
             remedies.append("--kv bf16")
         remedy = "try " + " or ".join(remedies) if remedies else "close other programs or take a smaller model"
+        from qwen3_chat.engine import OutOfMemory
+
         raise OutOfMemory(
             f"needs {_gib(weights + HEADROOM)} GiB for the weights and {_gib(needed)} GiB for a context of {context} "
             f"tokens, {_gib(available)} GiB are free; {remedy}"

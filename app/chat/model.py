@@ -68,7 +68,6 @@ class ChatModel:
         Raises ConfigError, CheckpointError, TemplateError (unusable checkpoint), OptionError (a flag this checkpoint
         cannot honour), OutOfMemory (with what is needed, what is free and a flag to try), DeviceError.
         """
-        from qwen3_chat.engine import Engine
         from qwen3_chat.models import demo
         from qwen3_chat.models.chat_template import ChatTemplate
         from qwen3_chat.models.checkpoint import Checkpoint
@@ -85,6 +84,9 @@ class ChatModel:
         template = ChatTemplate.from_folder(path)
         thinking_mode = _thinking_mode(template, tokenizer)
         memory = plan(config, nbytes, options, available_bytes())
+
+        from qwen3_chat.engine import Engine  # not before it is needed: a broken checkpoint is reported without it
+
         engine = Engine.load(
             path,
             devices=options.devices,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-__all__ = ["ChatOptions", "EngineOptions", "SamplingOptions"]
+__all__ = ["ChatOptions", "EngineOptions", "KVType", "SamplingOptions", "WeightsType"]
+
+WeightsType = Literal["auto", "f32", "f16", "bf16"]
+KVType = Literal["auto", "f32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +17,8 @@ class EngineOptions:
     """How a checkpoint is loaded. Field by field the flags of the same names."""
 
     devices: str = "auto"  # "auto" or a comma-separated list such as "cpu:0,cpu:1"
-    weights: str = "auto"  # auto | f32 | f16 | bf16
-    kv: str = "auto"  # auto | f32 | bf16
+    weights: WeightsType = "auto"
+    kv: KVType = "auto"
     context: int | None = None  # tokens; None: the most that the model and the memory allow
     threads: int | None = None  # in all, over all CPU devices; None: every allowed core
 

@@ -1,0 +1,141 @@
+"""The budget is the very number of tokens that a turn then sends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scripted import Scripted, ScriptedTemplate, ScriptedTokenizer, scripted
+
+from qwen3_chat.app.chat.budget import Budget, measure
+from qwen3_chat.app.chat.conversation import Conversation
+from qwen3_chat.app.chat.options import SamplingOptions
+from qwen3_chat.app.chat.prompt import Prompt
+from qwen3_chat.app.chat.turn import Turn
+
+
+@pytest.mark.parametrize("thinking", [True, False, None])
+@pytest.mark.parametrize("draft", ["Hi", "", "你好 😀", "a <|im_end|> b"])
+def test_it_is_what_will_be_sent(draft: str, thinking: bool | None) -> None:
+    scene, conversation = scripted("Hello", "Bye"), Conversation("Be brief.")
+    conversation.add_user("Hi")
+    for _ in Turn.start(scene.model, conversation, None, SamplingOptions(), thinking):
+        pass
+    budget = measure(scene.model, conversation, draft, thinking)
+    conversation.add_user(draft)
+    turn = Turn.start(scene.model, conversation, None, SamplingOptions(), thinking)
+    assert budget.prompt_tokens == len(turn.prompt_ids)
+    assert budget.draft_tokens == len(scene.tokenizer.encode(draft))
+
+
+def test_without_a_draft_it_is_the_path_as_it_stands() -> None:
+    scene, conversation = scripted("Hello"), Conversation()
+    conversation.add_user("Hi")
+    budget = measure(scene.model, conversation, None, None)
+    turn = Turn.start(scene.model, conversation, None, SamplingOptions(), None)
+    assert (budget.prompt_tokens, budget.draft_tokens) == (len(turn.prompt_ids), 0)
+
+
+def test_an_empty_conversation_has_a_budget() -> None:
+    scene = scripted()
+    assert measure(scene.model, Conversation(), "", None).draft_tokens == 0
+
+
+def test_it_changes_nothing() -> None:
+    scene, conversation = scripted(), Conversation()
+    measure(scene.model, conversation, "Hi", None)
+    assert conversation.path() == []
+    assert scene.engine.requests == []
+
+
+def frame(scene: Scripted) -> int:
+    """Tokens of a prompt without words."""
+    return measure(scene.model, Conversation(), "", None).prompt_tokens
+
+
+@pytest.mark.parametrize(("over", "fits", "left"), [(-1, True, 1), (0, True, 0), (1, False, -1)])
+def test_what_fits_leaves_room_for_the_reply(over: int, fits: bool, left: int) -> None:
+    scene = scripted(context=400)
+    budget = measure(scene.model, Conversation(), "x" * (300 - frame(scene) + over), None)
+    assert (budget.reply_reserve, budget.fits, budget.left, budget.can_send) == (100, fits, left, True)
+
+
+@pytest.mark.parametrize(("over", "can_send"), [(-1, True), (0, False)])
+def test_a_prompt_that_fills_the_context_cannot_be_sent(over: int, can_send: bool) -> None:
+    scene, conversation = scripted("Hello", context=400), Conversation()
+    draft = "x" * (400 - frame(scene) + over)
+    assert measure(scene.model, conversation, draft, None).can_send is can_send
+    conversation.add_user(draft)
+    turn = Turn.start(scene.model, conversation, None, SamplingOptions(), None)
+    assert (turn.error is None) is can_send  # the engine agrees
+
+
+@pytest.mark.parametrize(
+    ("context", "max_tokens", "reserve"), [(400, None, 100), (40000, None, 1024), (40000, 50, 50), (400, 5000, 100)]
+)
+def test_the_reserve(context: int, max_tokens: int | None, reserve: int) -> None:
+    assert measure(scripted(context=context).model, Conversation(), "", None, max_tokens).reply_reserve == reserve
+
+
+def test_numbers_add_up() -> None:
+    budget = Budget(prompt_tokens=100, draft_tokens=10, context=1000, reply_reserve=250)
+    assert (budget.left, budget.fits) == (650, True)
+
+
+def test_typing_encodes_nothing_but_the_draft() -> None:
+    scene, conversation = scripted(), Conversation("Be brief.")
+    for number in range(50):
+        conversation.add_user(f"question {number}")
+        answer = conversation.begin_reply()
+        answer.content, answer.state = f"answer {number}", "complete"
+    measure(scene.model, conversation, "a", None)
+    scene.tokenizer.encoded.clear()
+    for draft in ("ab", "abc", "abcd"):
+        measure(scene.model, conversation, draft, None)
+    assert scene.tokenizer.encoded == [f"<|im_start|>user\n{draft}<|im_end|>\n" for draft in ("ab", "abc", "abcd")]
+
+
+def test_drafts_do_not_pile_up_in_memory() -> None:
+    tokenizer, template = ScriptedTokenizer(), ScriptedTemplate()
+    prompt = Prompt(tokenizer, template)  # type: ignore[arg-type]
+    for length in range(500):
+        prompt.ids([{"role": "user", "content": "x" * length}], thinking=True)
+    assert len(prompt._turns) < 20
+
+
+def test_a_tokenizer_that_merges_over_the_seam_is_encoded_whole() -> None:
+    class Merging(ScriptedTokenizer):
+        def encode(self, text: str) -> list[int]:
+            return super().encode(text.replace("\n<|im_start|>", "<|im_start|>"))
+
+    tokenizer, template = Merging(), ScriptedTemplate()
+    prompt = Prompt(tokenizer, template)  # type: ignore[arg-type]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Ho"}]
+    assert prompt.ids(messages, thinking=True) == tokenizer.encode(template.render(messages))
+
+
+@pytest.fixture(scope="module")
+def real(chat_checkpoint: Path) -> tuple[Any, Any]:
+    from qwen3_chat.models.chat_template import ChatTemplate
+    from qwen3_chat.models.tokenizer import Tokenizer
+
+    return Tokenizer.from_folder(chat_checkpoint), ChatTemplate.from_folder(chat_checkpoint)
+
+
+MARKS = ["<|im_start|>", "\n<|im_start|>user\n", "<think>", "</think>\n", " <|im_end|> ", "e\u0301"]
+TEXTS = st.text(max_size=30) | st.sampled_from(MARKS)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=st.lists(TEXTS, min_size=1, max_size=4), thinking=st.booleans())
+def test_turn_by_turn_is_all_at_once(real: tuple[Any, Any], contents: list[str], thinking: bool) -> None:
+    """Qwen3's kind of tokenizer gives the same ids for the turns one by one, whatever people write."""
+    tokenizer, template = real
+    prompt = Prompt(tokenizer, template)
+    assert prompt._can_split
+    messages = [{"role": ("user", "assistant")[n % 2], "content": text} for n, text in enumerate(contents)]
+    messages.append({"role": "user", "content": contents[0]})
+    assert prompt.ids(messages, thinking) == tokenizer.encode(prompt.text(messages, thinking))

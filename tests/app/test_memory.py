@@ -1,0 +1,126 @@
+"""Does it fit? Worked out with numbers that a person can check."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.memory import available_bytes, plan
+from qwen3_chat.app.chat.options import EngineOptions
+from qwen3_chat.engine import OutOfMemory
+from qwen3_chat.models.config import Qwen3Config
+
+GIB = 1 << 30
+KIB = 1 << 10
+SMALL = Qwen3Config(  # Qwen3-0.6B
+    vocab_size=151936, hidden_size=1024, num_hidden_layers=28, num_attention_heads=16, num_key_value_heads=8,
+    head_dim=128, intermediate_size=3072, max_position_embeddings=40960, rms_norm_eps=1e-6, rope_theta=1e6,
+    tie_word_embeddings=True, dtype="bfloat16", eos_token_ids=(151645, 151643),
+)  # fmt: skip
+NBYTES = 2 * 596_049_920
+
+
+def test_the_published_size_of_a_token() -> None:
+    assert plan(SMALL, NBYTES, EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
+    assert plan(SMALL, NBYTES, EngineOptions(kv="f32"), 64 * GIB).kv_per_token == 224 * KIB
+    assert plan(SMALL, NBYTES, EngineOptions(weights="f32"), 64 * GIB).kv_per_token == 224 * KIB
+    assert plan(replace(SMALL, dtype="float16"), NBYTES, EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
+
+
+def test_where_there_is_room_the_context_is_the_model_s_own() -> None:
+    found = plan(SMALL, NBYTES, EngineOptions(), 64 * GIB)
+    assert (found.context, found.weights) == (40960, NBYTES)
+    assert found.kv_budget == 4 * 40960 * 112 * KIB
+
+
+def test_where_there_is_less_the_context_shrinks_to_what_fits() -> None:
+    available = 4 * GIB
+    found = plan(SMALL, NBYTES, EngineOptions(), available)
+    room = available - NBYTES - (300 << 20)
+    assert found.context == room // (112 * KIB) // 64 * 64
+    assert found.kv_budget == found.context * 112 * KIB <= room
+
+
+def test_a_context_that_was_asked_for_is_kept() -> None:
+    found = plan(SMALL, NBYTES, EngineOptions(context=1000), 4 * GIB)
+    assert found.context == 1000
+    assert found.kv_budget == 4 * 1024 * 112 * KIB  # whole pages
+
+
+def test_a_context_that_was_asked_for_and_does_not_fit_is_refused_with_one_that_does() -> None:
+    with pytest.raises(
+        OutOfMemory, match=r"^needs 1\.4 GiB .* 4\.4 GiB for a context of 40960 .* 4\.0 GiB are free"
+    ) as caught:
+        plan(SMALL, NBYTES, EngineOptions(context=40960), 4 * GIB)
+    advice = str(caught.value).split("--context ")[1].split()[0]
+    assert plan(SMALL, NBYTES, EngineOptions(context=int(advice)), 4 * GIB).context == int(advice)
+
+
+def test_weights_that_do_not_fit_at_all() -> None:
+    with pytest.raises(OutOfMemory, match="smaller model"):
+        plan(SMALL, NBYTES, EngineOptions(), GIB)
+    with pytest.raises(OutOfMemory, match="try --weights bf16"):
+        plan(SMALL, NBYTES, EngineOptions(weights="f32"), 2 * GIB)
+    with pytest.raises(OutOfMemory, match=r"try --context \d+ or --kv bf16"):
+        plan(SMALL, NBYTES, EngineOptions(kv="f32", context=30000), 4 * GIB)
+
+
+def test_more_than_the_model_was_made_for_is_a_wrong_flag() -> None:
+    with pytest.raises(OptionError, match="--context 40961 is more than the 40960"):
+        plan(SMALL, NBYTES, EngineOptions(context=40961), 64 * GIB)
+
+
+def test_unknown_memory_refuses_nothing() -> None:
+    assert plan(SMALL, NBYTES, EngineOptions(), None).context == 40960
+
+
+def test_devices_that_share_a_head_hold_it_twice() -> None:
+    assert plan(SMALL, NBYTES, EngineOptions(devices="cpu:0,cpu:1,cpu:2"), 64 * GIB).kv_per_token == 112 * KIB * 10 // 8
+
+
+def write(root: Path, files: dict[str, str]) -> tuple[Path, Path]:
+    for name, text in files.items():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root / "proc", root / "cgroup"
+
+
+MEMINFO = {"proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        (MEMINFO, 4 * GIB),
+        ({**MEMINFO, "cgroup/memory.max": "max\n", "cgroup/memory.current": "1\n"}, 4 * GIB),
+        ({**MEMINFO, "cgroup/memory.max": f"{2 * GIB}\n", "cgroup/memory.current": f"{GIB}\n"}, GIB),
+        (
+            {**MEMINFO, "cgroup/memory.max": f"{2 * GIB}\n", "cgroup/memory.current": f"{2 * GIB}\n",
+             "cgroup/memory.stat": f"anon 5\ninactive_file {GIB // 2}\n"},
+            GIB // 2,
+        ),
+        (
+            {**MEMINFO, "proc/self/cgroup": "0::/user/app\n", "cgroup/user/app/memory.max": "max\n",
+             "cgroup/user/app/memory.current": "5\n", "cgroup/user/memory.max": f"{GIB}\n",
+             "cgroup/user/memory.current": f"{GIB // 4}\n"},
+            3 * GIB // 4,
+        ),
+        (
+            {**MEMINFO, "cgroup/memory/memory.limit_in_bytes": f"{GIB}\n",
+             "cgroup/memory/memory.usage_in_bytes": f"{3 * GIB}\n"},
+            0,
+        ),
+    ],
+)  # fmt: skip
+def test_free_memory_is_the_tightest_of_all_limits(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    proc, cgroup = write(tmp_path, files)
+    assert available_bytes(proc, cgroup) == expected
+
+
+def test_this_machine_knows_its_memory() -> None:
+    assert (available_bytes() or 0) > 0
