@@ -125,7 +125,7 @@ class ChatTemplate:
         written = "".join(_texts(plain))
         used = [token for token in protected if token in written]
         if not used:
-            return tokenizer.encode(self._render(plain, add_generation_prompt, enable_thinking))
+            return tokenizer.encode_prompt(self._render(plain, add_generation_prompt, enable_thinking), {})
         characters = set(written)
         free = (chr(code) for code in _PRIVATE_USE if chr(code) not in characters)
         stand_ins = dict(zip(sorted(used, key=len, reverse=True), free, strict=False))
@@ -143,7 +143,7 @@ class ChatTemplate:
             for role in [message.get("role")]
         ]
         text = self._render(marked, add_generation_prompt, enable_thinking)
-        return tokenizer.encode_literals(text, {mark: token for token, mark in stand_ins.items()})
+        return tokenizer.encode_prompt(text, {mark: token for token, mark in stand_ins.items()})
 
     def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool, enable_thinking: bool) -> str:
         return self._template.render(

@@ -48,6 +48,7 @@ FILTERS = frozenset(
     "join last length list lower map max min reject rejectattr replace reverse round safe select selectattr sort "
     "string sum title tojson trim truncate unique upper urlencode wordcount".split()
 )
+_CONSTANT_TIME = frozenset(("count", "d", "default", "first", "last", "length"))
 _MAKE_TEXT = frozenset(("string", "join", "tojson", "e", "escape", "forceescape", "format", "urlencode"))
 
 
@@ -99,7 +100,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             value, rest = args[before], args[before + 1 :]
             if isinstance(value, Iterator):
                 value = list(islice(value, MAX_STEPS))
-            self.work.steps(1 + (len(value) if isinstance(value, (list, tuple, Mapping)) else 0))
+            walks = name not in _CONSTANT_TIME and isinstance(value, (list, tuple, Mapping))
+            self.work.steps(1 + (len(value) if walks else 0))
             if name in _MAKE_TEXT:
                 self.work.weigh(value)
             for argument in (*rest, *kwargs.values()):

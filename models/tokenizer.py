@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import tokenizers
@@ -58,8 +59,9 @@ class Tokenizer:
             self._plain.normalizer = tokenizer.normalizer
         if tokenizer.pre_tokenizer is not None:
             self._plain.pre_tokenizer = tokenizer.pre_tokenizer
+        self._encode_plain = lru_cache(maxsize=1024)(self._encode_plain_anew)
         longest_first = sorted(self._added, key=len, reverse=True)
-        self._added_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if self._added else None
+        self._added_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first)) or '(?!)'})")
 
     @classmethod
     def from_folder(cls, path: str | Path) -> Tokenizer:
@@ -95,22 +97,24 @@ class Tokenizer:
         """Ids of a text; added tokens written in it become those tokens. Lone surrogates count as U+FFFD."""
         return self._tokenizer.encode(_without_surrogates(text), add_special_tokens=False).ids
 
-    def encode_literals(self, text: str, literals: Mapping[str, str]) -> list[int]:
+    def encode_prompt(self, text: str, literals: Mapping[str, str]) -> list[int]:
         """Like `encode`, but each character of `literals` stands for a text that is read as ordinary text.
 
-        So the text of an added token can be part of what a person wrote without becoming that token.
+        So the text of an added token can be part of what a person wrote without becoming that token. What stands
+        between two added tokens is read by itself and remembered: a prompt that grew costs the time of what is new.
         """
         text = _without_surrogates(text)
-        if self._added_pattern is None or not any(character in text for character in literals):
-            return self.encode(text)
         spelled = str.maketrans(dict(literals))
         ids: list[int] = []
         for place, piece in enumerate(self._added_pattern.split(text)):
             if place % 2:  # what the pattern's group matched
                 ids.append(self._added[piece])
             elif piece:
-                ids += self._plain.encode(piece.translate(spelled), add_special_tokens=False).ids
+                ids += self._encode_plain(piece.translate(spelled))
         return ids
+
+    def _encode_plain_anew(self, text: str) -> tuple[int, ...]:
+        return tuple(self._plain.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of ids; bytes that are no UTF-8 become U+FFFD, ids without a token become nothing."""
