@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from qwen3_chat.app.chat.budget import measure
 from qwen3_chat.app.chat.conversation import Conversation, Message
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.idle import IdlePrefill
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import ChatOptions
 from qwen3_chat.app.chat.turn import Turn
@@ -67,6 +68,7 @@ def repl(options: ChatOptions) -> int:
 
             sys.stderr.write(f"Talking to {model.name}. Ctrl+C stops a reply, Ctrl+D leaves.\n")
         conversation, cache, failed = Conversation(options.system), model.new_cache(), False
+        idle = IdlePrefill(model, conversation, cache, options.thinking)
         while (line := _read_line(interactive)) is not None:
             if not line.strip():
                 continue
@@ -78,11 +80,13 @@ def repl(options: ChatOptions) -> int:
             if not budget.fits:
                 _say(f"The context is nearly full: {budget.context - budget.prompt_tokens} tokens are left to reply.")
             conversation.add_user(line)
+            idle.cancel()
             turn = Turn.start(model, conversation, cache, options.sampling, options.thinking)
             with _on_interrupt(turn.stop):
                 _speak(turn)
             failed = failed or turn.error is not None
             _write_stats(options, turn.message)
+            idle = IdlePrefill(model, conversation, cache, options.thinking)
         return 1 if failed and not interactive else 0
 
 

@@ -81,7 +81,8 @@ class ChatModel:
             config, nbytes = checkpoint.config, checkpoint.nbytes
         defaults = GenerationDefaults.from_folder(path)
         tokenizer = Tokenizer.from_folder(path)
-        template = ChatTemplate.from_folder(path)
+        tokenizer.check_fits(config)
+        template = ChatTemplate.from_folder(path, tokenizer)
         thinking_mode = _thinking_mode(template, tokenizer)
         memory = plan(config, nbytes, options, available_bytes())
 

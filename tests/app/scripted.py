@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 from qwen3_chat.app.chat.model import ChatModel, ThinkingMode
 from qwen3_chat.app.chat.prompt import Prompt
@@ -32,6 +32,7 @@ class ScriptedTokenizer:
     special_ids = frozenset(SPECIAL.values())
     think_open: int | None = MARKS["<think>"]
     think_close: int | None = MARKS["</think>"]
+    added_tokens: ClassVar[dict[str, bool]] = {**dict.fromkeys(SPECIAL, True), **dict.fromkeys(MARKS, False)}
 
     def __init__(self) -> None:
         self.encoded: list[str] = []  # every text that was encoded
@@ -96,6 +97,16 @@ class ScriptedTemplate:
             elif self.mode == "switch" and not enable_thinking:
                 text += "<think>\n\n</think>\n\n"
         return text
+
+    def encode(
+        self, messages: Sequence[Mapping[str, str]], tokenizer: ScriptedTokenizer, *, enable_thinking: bool = True
+    ) -> list[int]:
+        ids: list[int] = []
+        for message in messages:
+            ids += tokenizer.encode(f"<|im_start|>{message['role']}\n")
+            ids += [FIRST_BYTE + byte for byte in message["content"].encode()]  # no mark is made of what people write
+            ids += tokenizer.encode("<|im_end|>\n")
+        return ids + tokenizer.encode(self.render([], enable_thinking=enable_thinking))
 
 
 @dataclass(frozen=True)
@@ -220,6 +231,7 @@ class ScriptedEngine:
     def __init__(self, *lines: Line | str, context: int = 4096, chunk: int = 3) -> None:
         self.context = context
         self.requests: list[tuple[list[int], SamplingParams]] = []
+        self.background: list[list[int]] = []  # prompts of idle work
         self.generations: list[ScriptedGeneration] = []
         self.closed = False
         self.on_idle: Callable[[], None] | None = None  # called when a reply has nothing more to say, and has not ended
@@ -229,6 +241,9 @@ class ScriptedEngine:
     def generate(
         self, ids: Sequence[int], cache: Any = None, sampling: Any = None, *, background: bool = False
     ) -> ScriptedGeneration:
+        if background:
+            self.background.append(list(ids))
+            return ScriptedGeneration(Line("?"), ids, cache, sampling, self.context, self._chunk, self.on_idle)
         self.requests.append((list(ids), sampling))
         if len(ids) >= self.context:
             raise ContextOverflow(f"the prompt has {len(ids)} tokens, the context {self.context}")

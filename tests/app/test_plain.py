@@ -171,6 +171,7 @@ def test_line_mode_is_a_conversation(run: Run, capsys: pytest.CaptureFixture[str
         "You: \nYou: And?\nAssistant: Bye.\nYou: \n"
     )
     assert scene.tokenizer.decode(scene.engine.requests[1][0]).startswith("user\nHi\nassistant\nHello. How")
+    assert scene.engine.background[0] == scene.engine.requests[1][0][: len(scene.engine.background[0])]  # read ahead
     assert scene.engine.closed
 
 
