@@ -22,6 +22,7 @@ public:
     std::vector<int32_t> tokens() const;
     int64_t pages() const;
     int64_t bytes() const;  // of the pages it refers to, over all devices; shared pages count in each holder
+    bool belongs_to(const PagePool& pool) const { return pool_.get() == &pool; }
     bool busy() const { return busy_.load(std::memory_order_acquire); }  // a generation is writing to it
 
     // A new cache that shares the pages of the first n tokens, O(pages). Throws ConfigError if n is out of range.
@@ -30,8 +31,10 @@ public:
     void truncate(int64_t n);
 
 private:
+    friend class CacheLease;
     friend class CacheWriter;
-    friend class Lease;
+
+    void truncate_locked(int64_t n);
 
     std::shared_ptr<PagePool> pool_;
     mutable std::mutex mutex_;

@@ -1,0 +1,48 @@
+#include "qwen3/meta.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "qwen3/error.hpp"
+
+namespace qwen3 {
+namespace {
+
+void require_positive(const char* field, int64_t value) {
+    constexpr int64_t kMost = int64_t{1} << 31;  // far above any model, low enough that products fit in 64 bits
+    if (value <= 0 || value >= kMost)
+        throw ConfigError(std::string("meta.") + field + " is " + std::to_string(value) +
+                          "; expected a positive number below 2^31");
+}
+
+void require_positive(const char* field, float value) {
+    if (!(std::isfinite(value) && value > 0.0F))
+        throw ConfigError(std::string("meta.") + field + " is " + std::to_string(value) +
+                          "; expected a positive finite number");
+}
+
+}  // namespace
+
+void Meta::validate() const {
+    require_positive("nlayer", nlayer);
+    require_positive("d", d);
+    require_positive("nh", nh);
+    require_positive("nkvh", nkvh);
+    require_positive("dh", dh);
+    require_positive("di", di);
+    require_positive("dctx", dctx);
+    require_positive("dvoc", dvoc);
+    require_positive("epsilon", epsilon);
+    require_positive("theta", theta);
+    if (dh % 2 != 0)
+        throw ConfigError("meta.dh is " + std::to_string(dh) + "; RoPE rotates pairs, so it must be even");
+    if (nh % nkvh != 0)
+        throw ConfigError("meta.nh is " + std::to_string(nh) + " and meta.nkvh is " + std::to_string(nkvh) +
+                          "; nkvh must divide nh");
+    for (int32_t id : end_tokens)
+        if (id < 0 || id >= dvoc)
+            throw ConfigError("meta.end_tokens holds " + std::to_string(id) + ", which is not in the vocabulary of " +
+                              std::to_string(dvoc));
+}
+
+}  // namespace qwen3

@@ -1,0 +1,80 @@
+#include "model/transformer.hpp"
+
+#include <algorithm>
+
+namespace qwen3 {
+
+void Transformer::forward(const Batch& batch, KvPages& kv, Communicator& comm, std::span<float> logits, Probe& probe) {
+    using enum LayerVerb;
+    reserve(batch.ntok());
+    Buffer &hidden = *hidden_, &q = *q_, &k = *k_, &v = *v_, &attn = *attn_, &act = *act_;
+    const bool residual = comm.rank() == 0;  // one rank carries the residual into the sum
+    auto sum_over_ranks = [&] { comm.all_reduce_sum(ops_.view(hidden, batch.ntok())); };
+
+    probe.start();
+    ops_.begin_step(batch, kv);
+    probe.mark(StepVerb::begin_step);
+    ops_.embed(*weights_.input_embd, hidden);  // [ntok, d]
+    sum_over_ranks();
+    probe.mark(StepVerb::embed);
+
+    for (int64_t i = 0; i < shape_.meta.nlayer; ++i) {
+        const Layer& w = weights_.layers[static_cast<size_t>(i)];
+
+        ops_.norm_qkv(hidden, *w.attn_norm, *w.q_proj, *w.k_proj, *w.v_proj, q, k, v);  // [ntok, nh*dh], 2 x [ntok, nkvh*dh]
+        probe.mark(norm_qkv, i);
+        ops_.qk_norm_rope_append(q, k, v, *w.attn_q_norm, *w.attn_k_norm, i);           // q in place; k, v into pages
+        probe.mark(qk_norm_rope_append, i);
+        ops_.attention(q, attn, i);                                                     // [ntok, nh*dh]
+        probe.mark(attention, i);
+        ops_.o_residual(attn, *w.o_proj, residual, hidden);                             // [ntok, d]
+        probe.mark(o_residual, i);
+        sum_over_ranks();
+        probe.mark(all_reduce, i);
+
+        ops_.norm_gate_up_silu(hidden, *w.ffn_norm, *w.gate_proj, *w.up_proj, act);     // [ntok, di]
+        probe.mark(norm_gate_up_silu, i);
+        ops_.down_residual(act, *w.down_proj, residual, hidden);                        // [ntok, d]
+        probe.mark(down_residual, i);
+        sum_over_ranks();
+        probe.mark(all_reduce, i);
+    }
+
+    ops_.norm_head(hidden, *weights_.output_norm, weights_.head(), logits);  // [nrows, dvoc], own columns
+    ops_.end_step();
+    probe.mark(StepVerb::norm_head);
+}
+
+Transformer::Transformer(Ops& ops, const DeviceShape& shape, DeviceWeights weights)
+    : ops_(ops), shape_(shape), weights_(std::move(weights)) {}
+
+void Transformer::reserve(int64_t ntok) {
+    if (ntok <= capacity_) return;
+    const Shard& shard = shape_.shard;
+    const int64_t rows = std::max<int64_t>(ntok, 16);
+    capacity_ = 0;  // stays so if an allocation throws
+    hidden_ = ops_.alloc(rows, shape_.meta.d);
+    q_ = ops_.alloc(rows, shard.query_heads.size() * shape_.meta.dh);
+    k_ = ops_.alloc(rows, shard.kv_heads.size() * shape_.meta.dh);
+    v_ = ops_.alloc(rows, shard.kv_heads.size() * shape_.meta.dh);
+    attn_ = ops_.alloc(rows, shard.query_heads.size() * shape_.meta.dh);
+    act_ = ops_.alloc(rows, shard.mlp.size());
+    capacity_ = rows;
+}
+
+size_t Transformer::activation_bytes() const {
+    size_t bytes = 0;
+    for (const auto* buffer : {&hidden_, &q_, &k_, &v_, &attn_, &act_})
+        if (*buffer) bytes += (*buffer)->bytes();
+    return bytes;
+}
+
+size_t DeviceWeights::bytes() const {
+    size_t bytes = (input_embd ? input_embd->bytes() : 0) + (output_embd ? output_embd->bytes() : 0);
+    for (const Layer& w : layers)
+        for (const auto* m : {&w.q_proj, &w.k_proj, &w.v_proj, &w.o_proj, &w.gate_proj, &w.up_proj, &w.down_proj})
+            bytes += (*m)->bytes();
+    return bytes;
+}
+
+}  // namespace qwen3

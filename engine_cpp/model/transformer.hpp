@@ -1,0 +1,49 @@
+// One device's shard of a dense Qwen3, and the forward pass over it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "ops/ops.hpp"
+#include "model/probe.hpp"
+
+namespace qwen3 {
+
+struct Layer {
+    std::unique_ptr<Vector> attn_norm, attn_q_norm, attn_k_norm, ffn_norm;
+    std::unique_ptr<Matrix> q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
+};
+
+struct DeviceWeights {
+    std::unique_ptr<Matrix> input_embd;
+    std::unique_ptr<Vector> output_norm;
+    std::unique_ptr<Matrix> output_embd;  // null when tied
+    std::vector<Layer> layers;
+
+    const Matrix& head() const { return output_embd ? *output_embd : *input_embd; }
+    size_t bytes() const;
+};
+
+class Transformer {
+public:
+    Transformer(Ops& ops, const DeviceShape& shape, DeviceWeights weights);
+
+    // Logits of the batch's wanted rows, this shard's columns of [nrows, dvoc]. Every rank of the group calls it with
+    // the same batch.
+    void forward(const Batch& batch, KvPages& kv, Communicator& comm, std::span<float> logits, Probe& probe);
+
+    size_t weight_bytes() const { return weights_.bytes(); }
+    size_t activation_bytes() const;
+
+private:
+    void reserve(int64_t ntok);
+
+    Ops& ops_;
+    const DeviceShape shape_;
+    DeviceWeights weights_;
+    int64_t capacity_ = 0;  // rows that the buffers hold
+    std::unique_ptr<Buffer> hidden_, q_, k_, v_, attn_, act_;
+};
+
+}  // namespace qwen3

@@ -1,0 +1,117 @@
+#include "qwen3/weights.hpp"
+
+#include <string>
+
+#include "qwen3/error.hpp"
+
+namespace qwen3 {
+namespace {
+
+constexpr std::array<std::string_view, kSlots> kSlotNames = {
+    "input_embd",  "output_norm", "output_embd", "attn_norm", "attn_q_norm",   "attn_k_norm", "attn_q_proj",
+    "attn_k_proj", "attn_v_proj", "attn_o_proj", "ffn_norm",  "mlp_gate_proj", "mlp_up_proj", "mlp_down_proj",
+};
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+    std::string text = "[";
+    for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+    return text + "]";
+}
+
+std::string full_name(Slot slot, int64_t layer) {
+    std::string name(slot_name(slot));
+    return per_layer(slot) ? name + "[" + std::to_string(layer) + "]" : name;
+}
+
+void check(const TensorView& view, Slot slot, int64_t layer, const Meta& meta) {
+    const std::vector<int64_t> expected = slot_shape(slot, meta);
+    if (!view.data)
+        throw CheckpointError("weight " + full_name(slot, layer) + " is missing; expected " + shape_text(expected));
+    if (view.shape != expected)
+        throw CheckpointError("weight " + full_name(slot, layer) + " has shape " + shape_text(view.shape) +
+                              "; expected " + shape_text(expected));
+}
+
+}  // namespace
+
+std::string_view dtype_name(DType dtype) {
+    switch (dtype) {
+        case DType::f32: return "f32";
+        case DType::f16: return "f16";
+        case DType::bf16: return "bf16";
+    }
+    return "?";
+}
+
+std::optional<DType> parse_dtype(std::string_view name) {
+    for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+        if (dtype_name(dtype) == name) return dtype;
+    return std::nullopt;
+}
+
+size_t TensorView::nbytes() const {
+    size_t count = size_of(dtype);
+    for (int64_t n : shape) count *= static_cast<size_t>(n);
+    return count;
+}
+
+std::string_view slot_name(Slot slot) { return kSlotNames[static_cast<size_t>(slot)]; }
+
+std::optional<Slot> parse_slot(std::string_view name) {
+    for (size_t i = 0; i < kSlots; ++i)
+        if (kSlotNames[i] == name) return static_cast<Slot>(i);
+    return std::nullopt;
+}
+
+std::vector<int64_t> slot_shape(Slot slot, const Meta& m) {
+    switch (slot) {
+        case Slot::input_embd:
+        case Slot::output_embd: return {m.dvoc, m.d};
+        case Slot::output_norm:
+        case Slot::attn_norm:
+        case Slot::ffn_norm: return {m.d};
+        case Slot::attn_q_norm:
+        case Slot::attn_k_norm: return {m.dh};
+        case Slot::attn_q_proj: return {m.nh * m.dh, m.d};
+        case Slot::attn_k_proj:
+        case Slot::attn_v_proj: return {m.nkvh * m.dh, m.d};
+        case Slot::attn_o_proj: return {m.d, m.nh * m.dh};
+        case Slot::mlp_gate_proj:
+        case Slot::mlp_up_proj: return {m.di, m.d};
+        case Slot::mlp_down_proj: return {m.d, m.di};
+    }
+    return {};
+}
+
+TensorView& Weights::at(Slot slot, int64_t layer) {
+    return const_cast<TensorView&>(static_cast<const Weights&>(*this).at(slot, layer));
+}
+
+const TensorView& Weights::at(Slot slot, int64_t layer) const {
+    const auto index = static_cast<size_t>(slot);
+    if (!per_layer(slot)) return globals_[index];
+    if (layer < 0 || static_cast<size_t>(layer) >= layers_.size())
+        throw CheckpointError("weight " + full_name(slot, layer) + " names a layer outside the model's " +
+                              std::to_string(layers_.size()));
+    return layers_[static_cast<size_t>(layer)][index - kGlobalSlots];
+}
+
+void Weights::validate(const Meta& meta) const {
+    if (static_cast<int64_t>(layers_.size()) != meta.nlayer)
+        throw CheckpointError("the weights have " + std::to_string(layers_.size()) + " layers; meta.nlayer is " +
+                              std::to_string(meta.nlayer));
+    for (size_t i = 0; i < kSlots; ++i) {
+        const auto slot = static_cast<Slot>(i);
+        if (slot == Slot::output_embd && meta.tie_embd) {
+            if (at(slot).data)
+                throw CheckpointError("weight output_embd is given although meta.tie_embd says that it is input_embd");
+            continue;
+        }
+        const int64_t count = per_layer(slot) ? meta.nlayer : 1;
+        for (int64_t layer = 0; layer < count; ++layer) check(at(slot, layer), slot, layer, meta);
+    }
+}
+
+DType Weights::dtype() const { return at(Slot::attn_q_proj, 0).dtype; }
+
+}  // namespace qwen3

@@ -1,0 +1,120 @@
+// Memory, the step's bookkeeping and the projections; one file per verb beside this one.
+#include "ops/cpu/cpu_ops.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "ops/cpu/convert.hpp"
+
+namespace qwen3::cpu {
+namespace {
+
+template <class Source>
+std::vector<float> widen(const TensorView& view) {
+    const auto* from = reinterpret_cast<const Source*>(view.data);
+    std::vector<float> out(static_cast<size_t>(view.shape.back()));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = convert<float>(from[i]);
+    return out;
+}
+
+}  // namespace
+
+CpuOps::CpuOps(const DeviceShape& shape, int threads, SpinPolicy policy)
+    : shape_(shape),
+      kernels_(select_kernels()),
+      pool_(threads, policy),
+      attention_scratch_(static_cast<size_t>(pool_.threads())) {
+    // Query heads of one KV head that lie on this device: at most a whole group.
+    const auto floats = static_cast<size_t>(attention_scratch(shape.meta.group(), shape.meta.dh));
+    for (AttentionScratch& scratch : attention_scratch_) scratch.floats.resize(floats);
+}
+
+std::unique_ptr<Buffer> CpuOps::alloc(int64_t rows, int64_t columns) {
+    return std::make_unique<CpuBuffer>(rows, columns);
+}
+
+std::unique_ptr<Matrix> CpuOps::pack(const TensorView& weight, const Slice& slice) {
+    return std::make_unique<PackedMatrix>(weight, slice, shape_.weights, pool_);
+}
+
+std::unique_ptr<Vector> CpuOps::pack_vector(const TensorView& weight) {
+    switch (weight.dtype) {
+        case DType::f32: return std::make_unique<CpuVector>(widen<float>(weight));
+        case DType::f16: return std::make_unique<CpuVector>(widen<F16>(weight));
+        case DType::bf16: return std::make_unique<CpuVector>(widen<Bf16>(weight));
+    }
+    return nullptr;
+}
+
+std::unique_ptr<KvPages> CpuOps::alloc_pages(int64_t pages) { return std::make_unique<CpuKvPages>(shape_, pages); }
+
+void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
+    batch_ = &batch;
+    kv_ = &static_cast<CpuKvPages&>(kv);
+    for (const PageCopy& copy : batch.copies) std::memcpy(kv_->page(copy.to), kv_->page(copy.from), kv_->page_bytes());
+
+    all_rows_.resize(static_cast<size_t>(batch.ntok()));
+    std::iota(all_rows_.begin(), all_rows_.end(), 0);
+    if (!normed_ || normed_->bytes() < static_cast<size_t>(batch.ntok() * shape_.meta.d) * sizeof(float)) {
+        normed_.reset();
+        normed_ = std::make_unique<CpuBuffer>(batch.ntok(), shape_.meta.d);
+        up_.reset();
+        up_ = std::make_unique<CpuBuffer>(batch.ntok(), shape_.shard.mlp.size());
+    }
+
+    attention_items_.clear();
+    for (const SequenceSpan& sequence : batch.sequences)
+        for (int64_t head = 0; head < shape_.shard.kv_heads.size(); ++head)
+            for (int64_t row = 0; row < sequence.rows; row += kQueryBlock)
+                attention_items_.push_back({&sequence, row, std::min(kQueryBlock, sequence.rows - row), head});
+}
+
+void CpuOps::end_step() { batch_ = nullptr; }
+
+std::span<float> CpuOps::view(Buffer& hidden, int64_t rows) {
+    auto& buffer = static_cast<CpuBuffer&>(hidden);
+    return {buffer.row(0), static_cast<size_t>(rows * buffer.columns())};
+}
+
+void CpuOps::multiply(const float* x, int64_t ldx, int64_t tokens, const Product& product, Range panels) const {
+    if (panels.size() <= 0 || tokens == 0) return;
+    const PackedMatrix& w = product.w;
+    const MatmulArgs args{
+        .x = x,
+        .ldx = ldx,
+        .tokens = tokens,
+        .panels = w.panel(panels.begin),
+        .panel_bytes = w.panel_bytes(),
+        .panel_count = panels.size(),
+        .k = w.columns(),
+        .y = product.y + panels.begin * kPanel,
+        .ldy = product.ldy,
+        .rows = std::min(panels.end * kPanel, w.rows()) - panels.begin * kPanel,
+        .accumulate = product.accumulate,
+    };
+    switch (w.dtype()) {
+        case DType::f32: return kernels_.matmul_f32(args);
+        case DType::f16: return kernels_.matmul_f16(args);
+        case DType::bf16: return kernels_.matmul_bf16(args);
+    }
+}
+
+void CpuOps::multiply_all(const float* x, int64_t ldx, int64_t tokens, std::span<const Product> products) {
+    pool_.run([&](int thread) {
+        for (const Product& product : products) multiply(x, ldx, tokens, product, share(product.w.panels(), thread));
+    });
+}
+
+void CpuOps::normalise(const Buffer& hidden, const Vector& norm, std::span<const int32_t> rows) {
+    const auto& from = static_cast<const CpuBuffer&>(hidden);
+    const float* weight = static_cast<const CpuVector&>(norm).data();
+    pool_.run([&](int thread) {
+        const Range mine = share(static_cast<int64_t>(rows.size()), thread);
+        for (int64_t i = mine.begin; i < mine.end; ++i)
+            kernels_.rms_norm(from.row(rows[static_cast<size_t>(i)]), weight, shape_.meta.epsilon, shape_.meta.d,
+                              normed_->row(i));
+    });
+}
+
+}  // namespace qwen3::cpu

@@ -1,0 +1,29 @@
+// Compiled once per instruction set (see CMakeLists.txt). Nothing here may instantiate an inline function of a library:
+// the linker would keep one copy of it for all, compiled for a machine that may not be this one.
+#include "ops/cpu/kernels/kernels.hpp"
+
+#include "ops/cpu/kernels/attention.hpp"
+#include "ops/cpu/kernels/matmul.hpp"
+#include "ops/cpu/kernels/norm.hpp"
+
+#define QWEN3_STRING_(x) #x
+#define QWEN3_STRING(x) QWEN3_STRING_(x)
+
+namespace qwen3::cpu::QWEN3_KERNELS_ISA {
+
+extern const Kernels kKernels;
+const Kernels kKernels = {
+    .isa = QWEN3_STRING(QWEN3_KERNELS_ISA),
+    .rms_norm = rms_norm,
+    .norm_rope = norm_rope,
+    .silu_mul = silu_mul,
+    .matmul_f32 = matmul<float>,
+    .matmul_f16 = matmul<f16>,
+    .matmul_bf16 = matmul<bf16>,
+    .append_f32 = append<float>,
+    .append_bf16 = append<bf16>,
+    .attention_f32 = attention<float>,
+    .attention_bf16 = attention<bf16>,
+};
+
+}  // namespace qwen3::cpu::QWEN3_KERNELS_ISA

@@ -1,0 +1,78 @@
+// The kernels of one instruction set. They take raw pointers, run on the calling thread and allocate nothing.
+#pragma once
+
+#include <cstdint>
+
+namespace qwen3::cpu {
+
+constexpr int64_t kPanel = 16;       // output rows that a panel interleaves
+constexpr int64_t kPageTokens = 64;  // tokens of a KV page
+constexpr int64_t kQueryBlock = 16;  // tokens of one attention call
+
+// y[t, row] = (accumulate ? y[t, row] : 0) + sum over k of x[t, k] * w[row, k], one chain per output with k ascending:
+// the same bits whatever the number of tokens, panels or threads.
+struct MatmulArgs {
+    const float* x;       // [tokens, ldx]
+    int64_t ldx;          // floats
+    int64_t tokens;
+    const void* panels;   // the first panel of this call
+    int64_t panel_bytes;
+    int64_t panel_count;
+    int64_t k;            // columns of w
+    float* y;             // [tokens, ldy], at the first panel's first row
+    int64_t ldy;          // floats
+    int64_t rows;         // of y: the last panel may be partial
+    bool accumulate;
+};
+
+// The KV heads of a page are blocks of two panels' worth: K as 4 panels of 16 tokens over dh, V as dh / 16 panels of 16
+// dimensions over 64 tokens.
+struct KvSlot {
+    void* k;        // this head's K block of the page
+    void* v;        // this head's V block of the page
+    int64_t index;  // token in the page
+};
+
+struct AttentionArgs {
+    const float* q;          // [tokens, ldq], at the first query head of this KV head
+    int64_t ldq;             // floats
+    float* out;              // as q
+    int64_t ldout;
+    int64_t tokens;          // <= kQueryBlock
+    int64_t heads;           // query heads on this KV head
+    int64_t dh;
+    int64_t first_position;  // of the first token
+    const char* const* k;    // [pages] K blocks of this head, in order of position
+    const char* const* v;    // [pages]
+    float* scratch;          // attention_scratch(heads, dh) floats
+};
+
+constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+constexpr int64_t attention_scratch(int64_t heads, int64_t dh) {
+    return kQueryBlock * heads * (dh + kPageTokens + round_up(dh, kPanel) + 2);
+}
+
+struct Kernels {
+    const char* isa;
+
+    void (*rms_norm)(const float* x, const float* weight, float epsilon, int64_t n, float* y);
+    // One head: RMSNorm over dh, then RoPE. y may be x.
+    void (*norm_rope)(const float* x, const float* weight, float epsilon, const float* cos, const float* sin, int64_t dh,
+                      float* y);
+    void (*silu_mul)(float* gate, const float* up, int64_t n);  // gate = silu(gate) * up
+
+    void (*matmul_f32)(const MatmulArgs&);
+    void (*matmul_f16)(const MatmulArgs&);
+    void (*matmul_bf16)(const MatmulArgs&);
+
+    void (*append_f32)(const float* k, const float* v, int64_t dh, const KvSlot&);
+    void (*append_bf16)(const float* k, const float* v, int64_t dh, const KvSlot&);
+    void (*attention_f32)(const AttentionArgs&);
+    void (*attention_bf16)(const AttentionArgs&);
+};
+
+// The best kernels of this machine, or those that QWEN3_ISA (portable, avx2, avx512) names.
+// Throws ConfigError when it names none that can run here.
+const Kernels& select_kernels();
+
+}  // namespace qwen3::cpu

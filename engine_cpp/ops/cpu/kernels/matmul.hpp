@@ -1,0 +1,119 @@
+// Activations times interleaved panels: the one inner loop of projections, head and attention.
+#pragma once
+
+#include "ops/cpu/kernels/kernels.hpp"
+#include "ops/cpu/kernels/simd.hpp"
+
+namespace qwen3::cpu::QWEN3_KERNELS_ISA {
+
+constexpr int kVectors = 16 / kLanes;           // vectors of a panel
+constexpr int64_t kPrefetchBytes = 4096;        // ahead in the stream of weights
+#if defined(__AVX512F__)
+constexpr int kTallTile = 12;                   // tokens whose accumulators fit the registers beside a pair of weights
+#elif defined(__AVX2__)
+constexpr int kTallTile = 6;
+#else
+constexpr int kTallTile = 2;
+#endif
+
+// T tokens by P panels, all of k. Accumulators stay in registers: everything is unrolled.
+template <int T, int P, class W>
+static inline void tile(const float* x, int64_t ldx, const W* panel, int64_t stride, int64_t k, float* y, int64_t ldy,
+                        bool accumulate) {
+    vf acc[T][P][kVectors];
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v)
+                acc[t][p][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
+    int64_t i = 0;
+    for (; i + 2 <= k; i += 2) {
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) {
+            const W* w = panel + p * stride;
+            if constexpr (T <= 2) {
+                if (sizeof(W) == 4 || i % 4 == 0)
+                    __builtin_prefetch(reinterpret_cast<const char*>(w + i * 16) + kPrefetchBytes);
+            }
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v) {
+                const Pair pair = load_pair(w, i, v * kLanes);
+#pragma GCC unroll 16
+                for (int t = 0; t < T; ++t) {
+                    acc[t][p][v] = pair.first * x[t * ldx + i] + acc[t][p][v];
+                    acc[t][p][v] = pair.second * x[t * ldx + i + 1] + acc[t][p][v];
+                }
+            }
+        }
+    }
+    if (i < k) {
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v) {
+                const vf w = load_pair(panel + p * stride, i, v * kLanes).first;
+#pragma GCC unroll 16
+                for (int t = 0; t < T; ++t) acc[t][p][v] = w * x[t * ldx + i] + acc[t][p][v];
+            }
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v) store(y + t * ldy + p * 16 + v * kLanes, acc[t][p][v]);
+}
+
+// T tokens over any number of whole panels; few tokens take several panels at once to have enough chains in flight.
+template <int T, class W>
+static inline void rows_of_tiles(const float* x, int64_t ldx, const W* panel, int64_t stride, int64_t panels, int64_t k,
+                                 float* y, int64_t ldy, bool accumulate) {
+    constexpr int kWide = T == 1 ? 4 : T == 2 ? 2 : 1;
+    int64_t p = 0;
+    for (; p + kWide <= panels; p += kWide)
+        tile<T, kWide>(x, ldx, panel + p * stride, stride, k, y + p * 16, ldy, accumulate);
+    for (; p < panels; ++p) tile<T, 1>(x, ldx, panel + p * stride, stride, k, y + p * 16, ldy, accumulate);
+}
+
+// Any number of tokens over whole panels; y has room for 16 columns a panel.
+template <class W>
+static inline void panel_product(const float* x, int64_t ldx, int64_t tokens, const W* panel, int64_t stride,
+                                 int64_t panels, int64_t k, float* y, int64_t ldy, bool accumulate) {
+    int64_t t = 0;
+    if constexpr (kTallTile > 4)
+        for (; t + kTallTile <= tokens; t += kTallTile)
+            rows_of_tiles<kTallTile>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+    if constexpr (kTallTile >= 4)
+        for (; t + 4 <= tokens; t += 4)
+            rows_of_tiles<4>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+    for (; t + 2 <= tokens; t += 2)
+        rows_of_tiles<2>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+    if (t < tokens)
+        rows_of_tiles<1>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+}
+
+template <class W>
+static void matmul(const MatmulArgs& a) {
+    const W* panels = static_cast<const W*>(a.panels);
+    const int64_t stride = a.panel_bytes / static_cast<int64_t>(sizeof(W));
+    const int64_t whole = a.rows / 16;  // panels whose 16 columns all belong to y
+    if (a.tokens <= 2) {
+        panel_product(a.x, a.ldx, a.tokens, panels, stride, whole, a.k, a.y, a.ldy, a.accumulate);
+    } else {  // a panel at a time: it stays in the cache while the tokens pass
+        for (int64_t p = 0; p < whole; ++p)
+            panel_product(a.x, a.ldx, a.tokens, panels + p * stride, stride, 1, a.k, a.y + p * 16, a.ldy, a.accumulate);
+    }
+    if (whole == a.panel_count) return;
+    const int64_t columns = a.rows - whole * 16;  // of the partial panel
+    for (int64_t t = 0; t < a.tokens; ++t) {
+        float row[16] = {};
+        float* y = a.y + t * a.ldy + whole * 16;
+        if (a.accumulate) std::memcpy(row, y, static_cast<size_t>(columns) * sizeof(float));
+        tile<1, 1>(a.x + t * a.ldx, a.ldx, panels + whole * stride, stride, a.k, row, 16, a.accumulate);
+        std::memcpy(y, row, static_cast<size_t>(columns) * sizeof(float));
+    }
+}
+
+}  // namespace qwen3::cpu::QWEN3_KERNELS_ISA

@@ -1,0 +1,33 @@
+// A projection's shard in panels of 16 output rows, k ascending: the layout that decode and prefill both read.
+#pragma once
+
+#include "ops/cpu/kernels/kernels.hpp"
+#include "ops/cpu/memory.hpp"
+#include "threads/thread_pool.hpp"
+#include "ops/ops.hpp"
+
+namespace qwen3::cpu {
+
+class PackedMatrix final : public Matrix {
+public:
+    // Reads the slice of a row-major host weight, converting to dtype, on all threads.
+    PackedMatrix(const TensorView& weight, const Slice& slice, DType dtype, ThreadPool& pool);
+
+    int64_t rows() const { return rows_; }
+    int64_t columns() const { return columns_; }
+    int64_t panels() const { return (rows_ + kPanel - 1) / kPanel; }
+    DType dtype() const { return dtype_; }
+    int64_t panel_bytes() const { return panel_bytes_; }
+    const std::byte* panel(int64_t index) const { return block_.data() + index * panel_bytes_; }
+    size_t bytes() const override { return block_.bytes(); }
+
+    // out[columns] = row of the matrix, widened.
+    void read_row(int64_t row, float* out) const;
+
+private:
+    int64_t rows_, columns_, panel_bytes_;
+    DType dtype_;
+    Block block_;
+};
+
+}  // namespace qwen3::cpu

@@ -1,0 +1,34 @@
+// What one device of a group holds of the model.
+#pragma once
+
+#include <cstdint>
+
+#include "qwen3/meta.hpp"
+#include "qwen3/range.hpp"
+#include "qwen3/weights.hpp"
+
+namespace qwen3 {
+
+struct Shard {
+    int64_t rank = 0;
+    int64_t size = 1;
+    Range query_heads;
+    Range kv_heads;  // every KV head that the query heads use
+    Range mlp;       // intermediate neurons
+    Range vocab;     // rows of the embedding and of the head
+};
+
+// The rectangle of a weight that a shard holds; a vector is one row.
+struct Slice {
+    Range rows;
+    Range columns;
+};
+
+struct DeviceShape {
+    Meta meta;
+    Shard shard;
+    DType weights = DType::f32;
+    DType kv = DType::f32;
+};
+
+}  // namespace qwen3

@@ -1,0 +1,53 @@
+// The devices that share a model: one worker thread each, which run the same step on their shards.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/shared_memory.hpp"
+#include "model/transformer.hpp"
+#include "qwen3/engine.hpp"
+#include "threads/thread_pool.hpp"
+
+namespace qwen3 {
+
+class DeviceGroup {
+public:
+    // Starts the workers and loads every shard in parallel; progress is called on this thread.
+    DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices, DType weights_dtype,
+                DType kv_dtype, int threads, const ProgressFn& progress);
+
+    // Bytes of one KV page over all devices.
+    int64_t page_bytes() const;
+    void alloc_pages(int64_t pages);
+
+    // One step on every device. logits: [batch.nrows(), dvoc], every device writes its columns. The calling thread
+    // works as the first device. Throws the first failure; the group can run further steps.
+    void run(const Batch& batch, std::span<float> logits);
+
+    std::string_view isa() const { return workers_.front().ops->isa(); }
+    std::vector<const Probe*> probes() const;
+    int64_t weight_bytes() const;
+    int64_t activation_bytes() const;
+
+private:
+    struct Worker {
+        std::unique_ptr<Ops> ops;
+        std::unique_ptr<Communicator> comm;
+        std::unique_ptr<Transformer> transformer;
+        std::unique_ptr<KvPages> kv;
+        std::unique_ptr<Probe> probe;
+    };
+
+    // fn(worker, rank) on every worker's thread; the first exception is thrown here.
+    void on_all(const std::function<void(Worker&, int64_t)>& fn);
+
+    std::vector<Worker> workers_;
+    SharedGroup shared_;
+    ThreadPool threads_;
+};
+
+}  // namespace qwen3

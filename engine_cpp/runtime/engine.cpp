@@ -1,0 +1,354 @@
+// One thread owns the queue and the devices. Each turn of its loop is one ragged step over all that is alive.
+#include "qwen3/engine.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <string>
+#include <thread>
+
+#include "qwen3/error.hpp"
+#include "runtime/device_group.hpp"
+#include "runtime/generation_state.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/page_pool.hpp"
+#include "runtime/profiler.hpp"
+#include "runtime/request_queue.hpp"
+#include "runtime/sampler.hpp"
+#include "runtime/scheduler.hpp"
+#include "runtime/step_batch.hpp"
+
+namespace qwen3 {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int64_t ns_since(Clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
+}
+
+class EngineImpl final : public Engine, public std::enable_shared_from_this<EngineImpl> {
+public:
+    EngineImpl(const Meta& meta, const Weights& weights, const EngineOptions& options, const ProgressFn& progress)
+        : meta_(meta),
+          options_(options),
+          context_(options.context ? options.context : meta.dctx),
+          threads_(options.threads ? options.threads : usable_cores()),
+          weights_dtype_(options.weights.value_or(weights.dtype())),
+          kv_dtype_(options.kv.value_or(weights_dtype_ == DType::f32 ? DType::f32 : DType::bf16)),
+          rope_(meta),
+          devices_(std::make_unique<DeviceGroup>(meta, weights, options.devices, weights_dtype_, kv_dtype_, threads_,
+                                                 progress)),
+          isa_(devices_->isa()) {
+        const int64_t page = devices_->page_bytes();
+        const int64_t pages = std::max<int64_t>(1, kv_budget(page) / page);
+        devices_->alloc_pages(pages);
+        pool_ = std::make_shared<PagePool>(pages, page);
+        weight_bytes_ = devices_->weight_bytes();
+        warm_up(progress);
+        thread_ = std::thread([this] { serve(); });
+    }
+
+    ~EngineImpl() override { close(); }
+
+    const Meta& meta() const override { return meta_; }
+    const std::vector<std::string>& devices() const override { return options_.devices; }
+    DType weights_dtype() const override { return weights_dtype_; }
+    DType kv_dtype() const override { return kv_dtype_; }
+    int64_t context() const override { return context_; }
+    int threads() const override { return threads_; }
+    std::string_view isa() const override { return isa_; }
+    std::shared_ptr<KvCache> new_cache() override { return std::make_shared<KvCache>(pool_); }
+
+    std::unique_ptr<Generation> generate(GenerationRequest request) override;
+    void step(std::span<const StepRequest> requests) override;
+    void forward(std::span<const int32_t> ids, float* logits) override;
+    int32_t sample(std::span<const float> logits, const SamplingParams& params, std::span<const int32_t> context,
+                   int64_t prompt_tokens) const override {
+        params.validate();
+        return Sampler().draw(logits, params, context, prompt_tokens).id;
+    }
+
+    Memory memory() const override {
+        const int64_t page = pool_->page_bytes();
+        return {.weights = weight_bytes_,
+                .activations = activation_bytes_.load(),
+                .kv_used = pool_->used() * page,
+                .kv_budget = pool_->total() * page,
+                .kv_pages_used = pool_->used(),
+                .kv_pages_total = pool_->total(),
+                .kv_bytes_per_token = page / kPageTokens};
+    }
+    Profile profile() const override { return profiler_.snapshot(); }
+    void reset_profile() override { profiler_.reset(); }
+
+    void close() override {
+        queue_->close();
+        const std::lock_guard lock(closing_);
+        if (thread_.joinable()) thread_.join();
+        devices_.reset();
+    }
+
+private:
+    using State = std::shared_ptr<GenerationState>;
+
+    int64_t kv_budget(int64_t page) const {
+        const int64_t contexts = (context_ + kPageTokens - 1) / kPageTokens * page * 4;
+        return options_.kv_budget ? options_.kv_budget : std::min(contexts, available_memory() / 2);
+    }
+
+    void check_ids(std::span<const int32_t> ids) const {
+        if (ids.empty()) throw ConfigError("there are no tokens to evaluate");
+        for (size_t i = 0; i < ids.size(); ++i)
+            if (ids[i] < 0 || ids[i] >= meta_.dvoc)
+                throw ConfigError("token " + std::to_string(ids[i]) + " at index " + std::to_string(i) +
+                                  " is not in the vocabulary of " + std::to_string(meta_.dvoc));
+    }
+    void check_cache(const std::shared_ptr<KvCache>& cache) const {
+        if (!cache) throw ConfigError("a request has no KV cache");
+        if (!cache->belongs_to(*pool_)) throw ConfigError("this KV cache belongs to another engine");
+    }
+    void check_fits(int64_t tokens) const {
+        if (tokens > context_)
+            throw ContextOverflow(std::to_string(tokens) + " tokens exceed the context of " + std::to_string(context_) +
+                                  "; raise the context or send less");
+    }
+
+    // The rest runs on the engine's thread (and, before it starts, on the loading one).
+    void warm_up(const ProgressFn& progress);
+    void on_engine_thread(const std::function<void()>& work);
+    void serve();
+    void take_arrivals(bool wait);
+    bool end_cancelled();
+    bool generate_step();
+    void draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns);
+    int64_t run(StepBatch& batch, std::span<float> logits);
+    void fail(const State& generation);
+
+    const Meta meta_;
+    const EngineOptions options_;
+    const int64_t context_;
+    const int threads_;
+    const DType weights_dtype_, kv_dtype_;
+    const Rope rope_;
+    std::unique_ptr<DeviceGroup> devices_;  // null once closed
+    const std::string isa_;
+    std::shared_ptr<PagePool> pool_;
+    int64_t weight_bytes_ = 0;
+    std::atomic<int64_t> activation_bytes_{0};
+    Profiler profiler_;
+    const std::shared_ptr<RequestQueue> queue_ = std::make_shared<RequestQueue>();
+
+    std::vector<State> live_;
+    bool closed_ = false;
+    Sampler sampler_;
+    std::vector<float> logits_;
+
+    std::mutex closing_;
+    std::thread thread_;
+};
+
+std::unique_ptr<Generation> EngineImpl::generate(GenerationRequest request) {
+    check_ids(request.tokens);
+    const auto count = static_cast<int64_t>(request.tokens.size());
+    if (count >= context_)
+        throw ContextOverflow("the prompt has " + std::to_string(count) + " tokens and the context " +
+                              std::to_string(context_) + ": no room for a reply; raise the context or send less");
+    if (!request.cache) request.cache = new_cache();
+    check_cache(request.cache);
+    request.sampling.validate();
+    CacheLease lease(request.cache);
+    const int64_t reused = lease.keep_prefix(request.tokens, count - 1);  // the last token's logits are needed
+    auto state = std::make_shared<GenerationState>(std::move(request.tokens), std::move(lease), reused,
+                                                   std::move(request.sampling), meta_.end_tokens, context_, meta_.dvoc,
+                                                   request.background, [queue = queue_] { queue->wake(); });
+    queue_->post(state);
+    return std::make_unique<Generation>(std::move(state), shared_from_this());
+}
+
+void EngineImpl::step(std::span<const StepRequest> requests) {
+    if (requests.empty()) throw ConfigError("a step needs at least one request");
+    std::vector<CacheLease> leases;
+    leases.reserve(requests.size());
+    for (const StepRequest& request : requests) {
+        check_ids(request.tokens);
+        check_cache(request.cache);
+        leases.emplace_back(request.cache);
+        check_fits(request.cache->size() + static_cast<int64_t>(request.tokens.size()));
+        if (request.rows != LogitsRows::none && !request.logits) throw ConfigError("a request has no room for its logits");
+    }
+    on_engine_thread([&] {
+        StepBatch batch;
+        for (const StepRequest& request : requests) batch.add(*request.cache, request.tokens, request.rows);
+        std::vector<float> logits(static_cast<size_t>(batch.logit_rows() * meta_.dvoc));
+        run(batch, logits);
+        batch.commit();
+        const float* from = logits.data();
+        for (const StepRequest& request : requests) {
+            const size_t rows = request.rows == LogitsRows::all    ? request.tokens.size()
+                                : request.rows == LogitsRows::last ? 1
+                                                                   : 0;
+            std::copy_n(from, rows * static_cast<size_t>(meta_.dvoc), request.logits);
+            from += rows * static_cast<size_t>(meta_.dvoc);
+        }
+    });
+}
+
+void EngineImpl::forward(std::span<const int32_t> ids, float* logits) {
+    check_ids(ids);
+    check_fits(static_cast<int64_t>(ids.size()));
+    const auto cache = new_cache();
+    const auto chunk = static_cast<size_t>(options_.prefill_chunk);
+    for (size_t begin = 0; begin < ids.size(); begin += chunk) {
+        const StepRequest request{ids.subspan(begin, std::min(chunk, ids.size() - begin)), cache, LogitsRows::all,
+                                  logits + begin * static_cast<size_t>(meta_.dvoc)};
+        step(std::span(&request, 1));
+    }
+}
+
+// The first real step then finds threads, buffers and code in place.
+void EngineImpl::warm_up(const ProgressFn& progress) {
+    if (progress && !progress("warm-up", 0, 1)) throw Cancelled("loading was cancelled");
+    const auto cache = new_cache();
+    const int32_t token = 0;
+    StepBatch batch;
+    batch.add(*cache, std::span(&token, 1), LogitsRows::last);
+    logits_.resize(static_cast<size_t>(meta_.dvoc));
+    run(batch, logits_);
+    profiler_.reset();
+    if (progress && !progress("warm-up", 1, 1)) throw Cancelled("loading was cancelled");
+}
+
+void EngineImpl::on_engine_thread(const std::function<void()>& work) {
+    std::promise<void> done;
+    queue_->post([&] {
+        try {
+            work();
+            done.set_value();
+        } catch (...) {
+            done.set_exception(std::current_exception());
+        }
+    });
+    done.get_future().get();
+}
+
+void EngineImpl::serve() {
+    for (bool idle = true; !closed_;) {
+        try {
+            take_arrivals(idle);
+            const bool ended = end_cancelled();
+            idle = !generate_step() && !ended;
+        } catch (...) {  // out of memory for the step's own bookkeeping
+            for (const State& generation : live_) fail(generation);
+        }
+    }
+    for (const State& generation : live_)
+        if (!generation->ended()) generation->finish(FinishReason::cancelled);
+    live_.clear();
+}
+
+void EngineImpl::take_arrivals(bool wait) {
+    RequestQueue::Arrivals arrivals = queue_->take(wait);
+    for (RequestQueue::Job& job : arrivals.jobs) job();
+    live_.insert(live_.end(), arrivals.generations.begin(), arrivals.generations.end());
+    closed_ = arrivals.closed;
+}
+
+bool EngineImpl::end_cancelled() {
+    for (const State& generation : live_)
+        if (generation->cancelled() && !generation->ended()) generation->finish(FinishReason::cancelled);
+    return std::erase_if(live_, [](const State& generation) { return generation->ended(); }) > 0;
+}
+
+// False when nothing could run.
+bool EngineImpl::generate_step() {
+    std::vector<Waiting> waiting;
+    for (const State& generation : live_)
+        waiting.push_back({generation->pending(), generation->background(), generation->ring_full()});
+    const std::vector<int64_t> share = schedule(waiting, options_.prefill_chunk);
+
+    StepBatch batch;
+    std::vector<std::pair<State, int64_t>> served;  // with the tokens of this step
+    for (size_t i = 0; i < live_.size(); ++i) {
+        if (share[i] == 0) continue;
+        const bool draws = share[i] == waiting[i].pending;  // the last token it has: the next one is drawn
+        try {
+            batch.add(live_[i]->cache(), live_[i]->next_tokens(share[i]), draws ? LogitsRows::last : LogitsRows::none);
+            served.emplace_back(live_[i], share[i]);
+        } catch (const Error&) {
+            fail(live_[i]);
+        }
+    }
+    if (batch.empty()) return false;
+
+    int64_t step_ns = 0;
+    try {
+        logits_.resize(static_cast<size_t>(batch.logit_rows() * meta_.dvoc));
+        step_ns = run(batch, logits_);
+        batch.commit();
+    } catch (...) {
+        for (const auto& [generation, tokens] : served) fail(generation);
+        return true;
+    }
+
+    const auto begin = Clock::now();
+    size_t row = 0;
+    for (const auto& [generation, tokens] : served) {
+        generation->evaluated(tokens, step_ns);
+        if (generation->pending() > 0) continue;
+        const auto logits = std::span(logits_).subspan(row++ * static_cast<size_t>(meta_.dvoc), static_cast<size_t>(meta_.dvoc));
+        try {
+            draw_token(*generation, logits, step_ns);
+        } catch (...) {
+            fail(generation);
+        }
+    }
+    profiler_.record(batch.prefill(), batch.ntok(), step_ns + ns_since(begin), ns_since(begin), devices_->probes());
+    return true;
+}
+
+void EngineImpl::draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns) {
+    const std::optional<int32_t> forced = generation.next_forced();
+    const Draw draw = sampler_.draw(logits, generation.sampling(), generation.tokens(), generation.prompt_tokens(),
+                                    forced ? &*forced : nullptr);
+    generation.emit({.id = draw.id,
+                     .logprob = draw.logprob,
+                     .index = static_cast<int64_t>(generation.tokens().size()),
+                     .ns = step_ns,
+                     .stop = false,
+                     .top_count = draw.top_count,
+                     .top = draw.top});
+}
+
+int64_t EngineImpl::run(StepBatch& batch, std::span<float> logits) {
+    const auto begin = Clock::now();
+    devices_->run(batch.view(rope_), logits);
+    activation_bytes_ = devices_->activation_bytes();
+    return ns_since(begin);
+}
+
+void EngineImpl::fail(const State& generation) {
+    if (!generation->ended()) generation->finish(FinishReason::error, std::current_exception());
+}
+
+}  // namespace
+
+std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights, const EngineOptions& options,
+                                       const ProgressFn& progress) {
+    meta.validate();
+    weights.validate(meta);
+    auto require = [](bool ok, const std::string& what) {
+        if (!ok) throw ConfigError("option " + what);
+    };
+    require(options.context >= 0 && options.context <= meta.dctx,
+            "context is " + std::to_string(options.context) + "; this model holds 2 to " + std::to_string(meta.dctx) + " tokens");
+    require(options.context != 1, "context is 1; a prompt and a reply need at least 2 tokens");
+    require(options.threads >= 0 && options.threads <= 4096, "threads is " + std::to_string(options.threads) + "; expected 1 to 4096");
+    require(options.kv_budget >= 0, "kv_budget is negative");
+    require(options.prefill_chunk > 0, "prefill_chunk must be positive");
+    require(options.kv != DType::f16, "kv is f16; the KV cache is stored as f32 or bf16");
+    return std::make_shared<EngineImpl>(meta, weights, options, progress);
+}
+
+}  // namespace qwen3

@@ -1,0 +1,28 @@
+// The engine's view of its steps: the last prefill and decode step in full, sums over all.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "model/probe.hpp"
+#include "qwen3/profile.hpp"
+
+namespace qwen3 {
+
+class Profiler {
+public:
+    Profiler();
+
+    // One finished step of `tokens` rows; probes: one per device.
+    void record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sample_ns, const std::vector<const Probe*>& probes);
+    Profile snapshot() const;
+    void reset();
+
+private:
+    double mark_ns_;  // what one mark of a probe costs here
+    mutable std::mutex mutex_;
+    Profile profile_;
+};
+
+}  // namespace qwen3
