@@ -110,10 +110,11 @@ def load(options: ChatOptions) -> ChatModel:
         finally:
             if shown and sys.stderr.isatty():
                 sys.stderr.write("\r" + " " * len(shown) + "\r")
-    if options.thinking is not None and model.thinks(options.thinking) != options.thinking:
-        flag, habit = ("--think", "never thinks") if options.thinking else ("--no-think", "always thinks")
+    try:
+        model.check_thinking(options.thinking)
+    except OptionError:
         model.close()
-        raise OptionError(f"{flag}: {model.name} {habit}; leave the flag out")
+        raise
     return model
 
 

@@ -48,14 +48,14 @@ def measure(
 ) -> Budget:
     """The budget if `draft` were sent now; None: if a reply to the path as it is were asked for.
 
-    `max_tokens` is the reply's limit where one is set. Cheap enough to call a few times a second while typing: only
-    the draft is encoded anew. Raises TemplateError.
+    `max_tokens` is the reply's limit where one is set. Cheap enough to call a few times a second while typing:
+    the tokenizer remembers what did not change. Raises TemplateError.
     """
     thinks = model.thinks(thinking)
     messages = conversation.render_messages()
     reserve = min(REPLY_RESERVE, model.context // 4, max_tokens or REPLY_RESERVE)
     if draft is None:
-        return Budget(len(model.prompt.ids(messages, thinks)), 0, model.context, reserve)
-    empty = len(model.prompt.ids([*messages, {"role": "user", "content": ""}], thinks))
-    total = len(model.prompt.ids([*messages, {"role": "user", "content": draft}], thinks)) if draft else empty
+        return Budget(len(model.prompt_ids(messages, thinks)), 0, model.context, reserve)
+    empty = len(model.prompt_ids([*messages, {"role": "user", "content": ""}], thinks))
+    total = len(model.prompt_ids([*messages, {"role": "user", "content": draft}], thinks)) if draft else empty
     return Budget(total, total - empty, model.context, reserve)

@@ -30,7 +30,7 @@ class IdlePrefill:
 
         self._generation: Generation | None = None
         try:
-            ids = model.prompt.history_ids(conversation.render_messages(), model.thinks(thinking))
+            ids = model.history_ids(conversation.render_messages(), model.thinks(thinking))
             if ids and len(ids) + 1 < model.context:
                 once = SamplingParams(temperature=0.0, max_new_tokens=1)  # a token that is drawn is not yet cached
                 self._generation = model.engine.generate(ids, cache, once, background=True)

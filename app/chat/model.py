@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.memory import available_bytes, plan
 from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.app.chat.parts import starts_thinking
-from qwen3_chat.app.chat.prompt import Prompt
 
 if TYPE_CHECKING:
     from qwen3_chat.engine import Engine, KVCache, Progress
@@ -53,7 +54,6 @@ class ChatModel:
     name: str  # for people: the folder's name; the demo says that it is one
     is_demo: bool
     thinking_mode: ThinkingMode  # has a switch; thinks whatever one asks (2507 Thinking); never thinks (Instruct)
-    prompt: Prompt  # conversation -> token ids, with a memory for the part that did not change
 
     @classmethod
     def load(
@@ -109,7 +109,6 @@ class ChatModel:
             name="demo model" if is_demo else _name(path),
             is_demo=is_demo,
             thinking_mode=thinking_mode,
-            prompt=Prompt(tokenizer, template),
         )
 
     @property
@@ -122,6 +121,27 @@ class ChatModel:
         if self.thinking_mode == "switch":
             return wanted is not False
         return self.thinking_mode == "always"
+
+    def check_thinking(self, wanted: bool | None) -> None:
+        """Raise OptionError, naming the flag, if the model cannot do as --think or --no-think asked."""
+        if wanted is not None and self.thinks(wanted) != wanted:
+            flag, habit = ("--think", "never thinks") if wanted else ("--no-think", "always thinks")
+            raise OptionError(f"{flag}: {self.name} {habit}; leave the flag out")
+
+    def prompt_ids(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> list[int]:
+        """Token ids of these messages as a prompt, up to where the reply begins. Raises TemplateError."""
+        return self.template.encode(messages, self.tokenizer, enable_thinking=thinking)
+
+    def history_ids(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> list[int]:
+        """What every prompt that goes on from these messages begins with, whatever is said next. Raises TemplateError.
+
+        It ends before the last control token that two such prompts share: behind it, words could still merge.
+        """
+        one, other = (self.prompt_ids([*messages, {"role": "user", "content": draft}], thinking) for draft in "ab")
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+        while shared and one[shared] not in self.tokenizer.special_ids:
+            shared -= 1
+        return one[:shared]
 
     def new_cache(self) -> KVCache:
         """An empty KV cache; one per conversation."""

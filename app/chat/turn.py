@@ -90,7 +90,7 @@ class Turn:
         message.seed, message.thought = self.sampling.seed, self.thinking
         self._splitter = ReplySplitter(model.tokenizer, thinking=False)
         try:
-            prompt = model.prompt.ids(conversation.render_messages(upto=message.id), self.thinking)
+            prompt = model.prompt_ids(conversation.render_messages(upto=message.id), self.thinking)
             self._splitter = ReplySplitter(model.tokenizer, thinking=starts_thinking(prompt, model.tokenizer))
             self._replay()
             self.prompt_ids = prompt + message.token_ids

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, Literal, cast
 
 from qwen3_chat.app.chat.model import ChatModel, ThinkingMode
-from qwen3_chat.app.chat.prompt import Prompt
 from qwen3_chat.engine import ContextOverflow, EngineError, SamplingParams
 from qwen3_chat.models.config import GenerationDefaults
 from qwen3_chat.models.errors import Qwen3Error
@@ -32,16 +31,11 @@ class ScriptedTokenizer:
     special_ids = frozenset(SPECIAL.values())
     think_open: int | None = MARKS["<think>"]
     think_close: int | None = MARKS["</think>"]
-    added_tokens: ClassVar[dict[str, bool]] = {**dict.fromkeys(SPECIAL, True), **dict.fromkeys(MARKS, False)}
-
-    def __init__(self) -> None:
-        self.encoded: list[str] = []  # every text that was encoded
 
     def token_id(self, content: str) -> int | None:
         return {**SPECIAL, **MARKS}.get(content)
 
     def encode(self, text: str) -> list[int]:
-        self.encoded.append(text)
         ids: list[int] = []
         for piece in _TOKENS.split(text):
             mark = self.token_id(piece)
@@ -284,7 +278,5 @@ def scripted(*lines: Line | str, mode: ThinkingMode = "switch", context: int = 4
         name="scripted",
         is_demo=False,
         thinking_mode=mode,
-        prompt=Prompt(tokenizer, template),
     )
-    tokenizer.encoded.clear()
     return Scripted(model, engine, tokenizer)
