@@ -135,7 +135,7 @@ def train(model: Any, data: Iterator[tuple[Tensor, Tensor]], steps: int, peak_ra
         logits = F.linear(hidden[wanted], model.lm_head.weight)  # [trained tokens, vocabulary]
         loss = F.cross_entropy(logits, ids[:, 1:][wanted])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         seen += ids.numel()
