@@ -1,8 +1,8 @@
 """A safetensors file, mapped read-only, its header checked in full before any weight is looked at.
 
 Format (https://huggingface.co/docs/safetensors, "Format"): 8 bytes, little-endian: the header's length; the header, a
-JSON object {name: {dtype, shape, data_offsets: [begin, end)}} with an optional `__metadata__` of strings; then the data,
-to whose start offsets are relative, without gaps or overlaps. The library's own numpy reader has no bfloat16.
+JSON object {name: {dtype, shape, data_offsets: [begin, end]}} with an optional `__metadata__` of strings; then the
+data, to whose start offsets are relative, without gaps or overlaps. The library's own numpy reader has no bfloat16.
 """
 
 from __future__ import annotations

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qwen3_chat.models.errors import CheckpointError, ConfigError
+from qwen3_chat.models.files import MAX_BYTES, checkpoint_folder, describe, parse_json, read_json, read_text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not valid JSON"),
+        ("{", "line 1, column"),
+        ("[1]", "holds [1], expected a JSON object"),
+        ("null", "holds null"),
+        ('{"a": 1, "a": 2}', "'a' appears twice"),
+        ('{"b": {"a": 1, "c": 0, "a": 1}}', "'a' appears twice"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": [Infinity]}', "Infinity is not"),
+        ('{"a": -Infinity}', "-Infinity is not"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ('{"a": ' + "9" * 10_000 + "}", "not valid JSON"),
+    ],
+)
+def test_json_that_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_json(text, "the file", ConfigError)
+    assert str(caught.value).startswith("the file: ") and words in str(caught.value)
+
+
+def test_json_that_is_read() -> None:
+    assert parse_json('{"a": {"a": [1, 2.5, null, true, "ü"]}}', "f", ConfigError) == {
+        "a": {"a": [1, 2.5, None, True, "ü"]}
+    }
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such file"):
+        read_json(tmp_path / "absent.json", CheckpointError)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_text(tmp_path, CheckpointError)
+    latin = tmp_path / "latin.json"
+    latin.write_bytes('{"a": "é"}'.encode("latin-1"))
+    with pytest.raises(CheckpointError, match="not UTF-8: byte 7 is 0xe9"):
+        read_json(latin, CheckpointError)
+    large = tmp_path / "large.json"
+    with large.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(CheckpointError, match="larger than"):
+        read_text(large, CheckpointError)
+
+
+def test_folder(tmp_path: Path) -> None:
+    assert checkpoint_folder(str(tmp_path)) == tmp_path
+    with pytest.raises(CheckpointError, match="no such folder"):
+        checkpoint_folder(tmp_path / "absent")
+    file = tmp_path / "model.safetensors"
+    file.touch()
+    with pytest.raises(CheckpointError, match="is a file; name the folder"):
+        checkpoint_folder(file)
+    with pytest.raises(CheckpointError, match=r"no such folder|cannot be opened"):
+        checkpoint_folder("with a \0 inside")
+    with pytest.raises(CheckpointError, match=r"no such folder|cannot be opened"):
+        checkpoint_folder("x" * 10_000)
+
+
+def test_describe_shortens() -> None:
+    assert describe("a" * 100).endswith("…") and len(describe("a" * 100)) == 61
+    assert describe({1, 2}) == "{1, 2}"
+    assert describe(None) == "null"
