@@ -24,6 +24,7 @@ OK, FAILED, USAGE, NO_MODEL, NO_MEMORY, TOO_LONG, INTERRUPTED = 0, 1, 2, 3, 4, 5
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the process's own) and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without the character shows "?"
     try:
@@ -59,6 +60,13 @@ def exit_code(error: BaseException) -> int:
         if kinds & names:
             return code
     return FAILED
+
+
+def _open_missing_streams() -> None:
+    """Python has None for a stream that the caller closed (`<&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -98,7 +106,7 @@ def _run(options: ChatOptions, parsed: argparse.Namespace, question: str | None)
 
 def _question(parser: argparse.ArgumentParser, argument: str) -> str:
     """The argument of -p, joined with what is piped in."""
-    piped = b"" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read()
+    piped = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     parts = []
     for source, data in (("argument -p", os.fsencode(argument)), ("standard input", piped)):
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.conversation import Conversation, Message
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.options import SamplingOptions
+    from qwen3_chat.app.chat.parts import Part
     from qwen3_chat.engine import Generation, KVCache, SamplingParams, Token
 
 __all__ = ["Phase", "Turn", "TurnUpdate"]
@@ -151,12 +152,12 @@ class Turn:
             return TurnUpdate("", "", (), done=True)
         finished = self._generation.done  # asked before draining: then what is drained is all there is
         tokens = tuple(self._generation.drain())
-        before = len(self.message.thinking), len(self.message.content)
-        for token in tokens:
-            self._take(token)
+        pieces = [self._take(token) for token in tokens]
+        if finished:
+            pieces.append(self._splitter.finish())
+        thinking, answer = self._write(pieces)
         if finished:
             self._finish(self._generation)
-        thinking, answer = self.message.thinking[before[0] :], self.message.content[before[1] :]
         return TurnUpdate(thinking, answer, tokens, self._done)
 
     def __iter__(self) -> Iterator[TurnUpdate]:
@@ -182,27 +183,27 @@ class Turn:
             if self._splitter.part == "thinking" and close is not None:
                 message.token_ids = [close, *self._model.tokenizer.encode("\n\n"), *message.token_ids]
         message.thinking = message.content = ""
-        for token in message.token_ids:
-            self._add(*self._splitter.push(token))
+        self._write([self._splitter.push(token) for token in message.token_ids])
 
-    def _take(self, token: Token) -> None:
+    def _take(self, token: Token) -> tuple[Part, str]:
         if token.stop:
-            return
+            return self._splitter.part, ""
         self.message.token_ids.append(token.id)
         part, text = self._splitter.push(token.id)
         if part == "thinking":
             self._thinking_tokens += 1
             self._thinking_ns += token.ns
-        self._add(part, text)
+        return part, text
 
-    def _add(self, part: str, text: str) -> None:
-        if part == "thinking":
-            self.message.thinking += text
-        else:
-            self.message.content += text
+    def _write(self, pieces: Sequence[tuple[Part, str]]) -> tuple[str, str]:
+        """Add them to the message, in one piece each: a text that grew by every token would be copied as often."""
+        thinking = "".join(text for part, text in pieces if part == "thinking")
+        answer = "".join(text for part, text in pieces if part == "answer")
+        self.message.thinking += thinking
+        self.message.content += answer
+        return thinking, answer
 
     def _finish(self, generation: Generation) -> None:
-        self._add(*self._splitter.finish())
         message = self.message
         message.finish_reason = generation.finish_reason
         message.stats = self.stats

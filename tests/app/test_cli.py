@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -143,6 +144,13 @@ def test_a_reader_that_was_never_there_is_no_error() -> None:
             process.stdout.close()
             _, err = process.communicate(timeout=LIMIT_S)
         assert (process.returncode, err) == (0, b""), arguments
+
+
+def test_closed_streams_are_no_error(chat_checkpoint: Path) -> None:
+    command = shlex.join([*scripted_command("'Hello'"), "--model", str(chat_checkpoint)])
+    for arguments, out in (("-p Hi <&-", "Hello\n"), ("-p Hi >&-", ""), ("<&-", "You: \n"), ("-p Hi 2>&-", "Hello\n")):
+        done = run(command=("sh", "-c", f"{command} {arguments}"))
+        assert (done.returncode, done.stdout, done.stderr) == (0, out, ""), arguments
 
 
 def test_an_ascii_stream_still_gets_its_json(chat_checkpoint: Path) -> None:
