@@ -45,8 +45,7 @@ bench: $(STAMPS)/chat
 	@$(BIN)/qwen3-chat bench $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 test: $(STAMPS)/test
-	$(BIN)/ctest --test-dir $(WHEEL_BUILD) --output-on-failure --no-tests=ignore
-	$(BIN)/python -m pytest $(ARGS)
+	QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native $(BIN)/pytest $(ARGS)
 
 # `make -k lint` goes on after a failure.
 lint: lint-python lint-types lint-imports lint-cpp
