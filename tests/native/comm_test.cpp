@@ -1,0 +1,64 @@
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "check.hpp"
+#include "comm/shared_memory.hpp"
+#include "qwen3/error.hpp"
+#include "threads/thread_pool.hpp"
+
+using namespace qwen3;
+
+TEST("a pool runs the function once on every thread, again and again", {
+    for (int threads = 1; threads <= 5; ++threads) {
+        ThreadPool pool(threads, SpinPolicy{0, 10});
+        for (int round = 0; round < 200; ++round) {
+            std::vector<std::atomic<int>> calls(static_cast<size_t>(threads));
+            pool.run([&](int thread) { ++calls[static_cast<size_t>(thread)]; });
+            for (const auto& count : calls) CHECK(count == 1);
+        }
+    }
+});
+
+TEST("the sum over ranks is the same bits on every rank, added in rank order", {
+    for (int64_t size = 1; size <= 4; ++size)
+        for (size_t n : {size_t{1}, size_t{17}, size_t{3000}}) {
+            SharedGroup group(size, SpinPolicy{0, 10});
+            ThreadPool pool(static_cast<int>(size), SpinPolicy{0, 10});
+            std::vector<std::vector<float>> values(static_cast<size_t>(size), std::vector<float>(n));
+            std::vector<float> expected(n);
+            for (size_t i = 0; i < n; ++i) {
+                for (size_t r = 0; r < values.size(); ++r)
+                    values[r][i] = (r % 2 ? -1.0F : 1.0F) / (1.0F + static_cast<float>(i * 7 + r * 13));
+                expected[i] = values[0][i];
+                for (size_t r = 1; r < values.size(); ++r) expected[i] += values[r][i];
+            }
+            pool.run([&](int rank) {
+                auto comm = group.communicator(rank);
+                comm->all_reduce_sum(values[static_cast<size_t>(rank)]);
+            });
+            for (const auto& v : values) CHECK(v == expected);
+        }
+});
+
+TEST("a rank that fails frees the others, and the group works again after a reset", {
+    SharedGroup group(3, SpinPolicy{0, 10});
+    ThreadPool pool(3, SpinPolicy{0, 10});
+    for (int round = 0; round < 50; ++round) {
+        std::atomic<int> cancelled{0};
+        pool.run([&](int rank) {
+            auto comm = group.communicator(rank);
+            if (rank == 1) return group.abort();
+            try {
+                comm->barrier();
+            } catch (const Cancelled&) {
+                ++cancelled;
+            }
+        });
+        CHECK(cancelled == 2);
+        group.reset();
+        pool.run([&](int rank) { group.communicator(rank)->barrier(); });
+    }
+});
+
+TEST_MAIN()

@@ -1,0 +1,223 @@
+// Every kernel of every instruction set that runs here, against plain loops in double.
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "check.hpp"
+#include "ops/cpu/convert.hpp"
+#include "ops/cpu/kernels/kernels.hpp"
+#include "ops/cpu/packed_matrix.hpp"
+#include "qwen3/error.hpp"
+
+using namespace qwen3;
+using namespace qwen3::cpu;
+
+namespace {
+
+std::vector<float> noise(size_t n, unsigned seed) {
+    std::mt19937 engine(seed);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(n);
+    for (float& v : values) v = normal(engine);
+    return values;
+}
+
+// fn once with the kernels of each instruction set.
+template <class Fn>
+void for_each_isa(Fn&& fn) {
+    int ran = 0;
+    for (const char* isa : {"portable", "avx2", "avx512"}) {
+        setenv("QWEN3_ISA", isa, 1);
+        const Kernels* kernels = nullptr;
+        try {
+            kernels = &select_kernels();
+        } catch (const ConfigError&) {
+            continue;  // not on this machine
+        }
+        fn(*kernels);
+        ++ran;
+    }
+    unsetenv("QWEN3_ISA");
+    CHECK(ran >= 1);
+}
+
+TensorView view(const std::vector<float>& values, int64_t rows, int64_t columns) {
+    return {.data = reinterpret_cast<const std::byte*>(values.data()), .dtype = DType::f32, .shape = {rows, columns}};
+}
+
+void (*matmul_of(const Kernels& kernels, DType dtype))(const MatmulArgs&) {
+    return dtype == DType::f32 ? kernels.matmul_f32 : dtype == DType::f16 ? kernels.matmul_f16 : kernels.matmul_bf16;
+}
+
+}  // namespace
+
+TEST("an instruction set that does not exist is named", {
+    setenv("QWEN3_ISA", "mmx", 1);
+    CHECK_THROWS(select_kernels(), ConfigError, "mmx");
+    unsetenv("QWEN3_ISA");
+});
+
+TEST("half and bfloat16 conversions round to nearest even and keep what is not finite", {
+    for (uint32_t bits = 0; bits < 0x10000; ++bits) {  // every value there and back
+        const F16 h{static_cast<uint16_t>(bits)};
+        const Bf16 b{static_cast<uint16_t>(bits)};
+        if (std::isnan(to_f32(h))) CHECK(std::isnan(to_f32(to_f16(to_f32(h)))));
+        else CHECK(to_f16(to_f32(h)).bits == h.bits);
+        if (std::isnan(to_f32(b))) CHECK(std::isnan(to_f32(to_bf16(to_f32(b)))));
+        else CHECK(to_bf16(to_f32(b)).bits == b.bits);
+    }
+    CHECK(to_f32(to_f16(1.0F + 0x1p-11F)) == 1.0F);               // a tie, to even
+    CHECK(to_f32(to_f16(1.0F + 3 * 0x1p-11F)) == 1.0F + 0x1p-9F);  // a tie, up to even
+    CHECK(std::isinf(to_f32(to_f16(65520.0F))) && to_f32(to_f16(65519.0F)) == 65504.0F);
+    CHECK(to_f32(to_f16(0x1p-24F)) == 0x1p-24F && to_f32(to_f16(0x1p-26F)) == 0.0F);
+    CHECK(to_f32(to_bf16(1.0F + 0x1p-8F)) == 1.0F);
+});
+
+TEST("matmul equals a double loop for all types, odd shapes and slices, with and without accumulation", {
+    ThreadPool pool(2, SpinPolicy{0, 10});
+    for_each_isa([&](const Kernels& kernels) {
+        for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+            for (int64_t rows : {1, 16, 37, 80})
+                for (int64_t k : {1, 2, 33, 128})
+                    for (int64_t tokens : {1, 2, 3, 5, 7, 19}) {
+                        const std::vector<float> source = noise(static_cast<size_t>((rows + 3) * (k + 5)), 1);
+                        const PackedMatrix w(view(source, rows + 3, k + 5), {{3, rows + 3}, {2, k + 2}}, dtype, pool);
+                        const std::vector<float> x = noise(static_cast<size_t>(tokens * k), 2);
+                        for (bool accumulate : {false, true}) {
+                            std::vector<float> y = noise(static_cast<size_t>(tokens * rows), 3);
+                            const std::vector<float> before = y;
+                            matmul_of(kernels, dtype)({.x = x.data(), .ldx = k, .tokens = tokens, .panels = w.panel(0),
+                                                       .panel_bytes = w.panel_bytes(), .panel_count = w.panels(), .k = k,
+                                                       .y = y.data(), .ldy = rows, .rows = rows, .accumulate = accumulate});
+                            for (int64_t t = 0; t < tokens; ++t)
+                                for (int64_t r = 0; r < rows; ++r) {
+                                    std::vector<float> row(static_cast<size_t>(k));
+                                    w.read_row(r, row.data());
+                                    double expected = accumulate ? before[static_cast<size_t>(t * rows + r)] : 0.0;
+                                    double scale = std::fabs(expected);
+                                    for (int64_t i = 0; i < k; ++i) {
+                                        const double term = double{row[static_cast<size_t>(i)]} * x[static_cast<size_t>(t * k + i)];
+                                        expected += term, scale += std::fabs(term);
+                                    }
+                                    CHECK(std::fabs(y[static_cast<size_t>(t * rows + r)] - expected) <= 2e-6 * scale);
+                                }
+                        }
+                    }
+    });
+});
+
+TEST("a token's product has the same bits in any batch and any share of the panels", {
+    ThreadPool pool(1, SpinPolicy{0, 10});
+    for_each_isa([&](const Kernels& kernels) {
+        for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
+            const int64_t rows = 90, k = 65, tokens = 23;
+            const std::vector<float> source = noise(static_cast<size_t>(rows * k), 4);
+            const PackedMatrix w(view(source, rows, k), {{0, rows}, {0, k}}, dtype, pool);
+            const std::vector<float> x = noise(static_cast<size_t>(tokens * k), 5);
+            std::vector<float> together(static_cast<size_t>(tokens * rows)), alone = together;
+            const auto matmul = matmul_of(kernels, dtype);
+            MatmulArgs args{.x = x.data(), .ldx = k, .tokens = tokens, .panels = w.panel(0), .panel_bytes = w.panel_bytes(),
+                            .panel_count = w.panels(), .k = k, .y = together.data(), .ldy = rows, .rows = rows,
+                            .accumulate = false};
+            matmul(args);
+            for (int64_t t = 0; t < tokens; ++t)
+                for (int64_t p = 0; p < w.panels(); ++p) {
+                    args.x = x.data() + t * k, args.tokens = 1, args.panels = w.panel(p), args.panel_count = 1;
+                    args.y = alone.data() + t * rows + p * kPanel, args.rows = std::min(kPanel, rows - p * kPanel);
+                    matmul(args);
+                }
+            CHECK(alone == together);
+        }
+    });
+});
+
+TEST("RMSNorm, head norm with RoPE and SiLU equal their definitions", {
+    for_each_isa([&](const Kernels& kernels) {
+        for (int64_t n : {2, 10, 24, 64, 130}) {
+            const auto size = static_cast<size_t>(n);
+            const std::vector<float> x = noise(size, 6), weight = noise(size, 7);
+            double squares = 0;
+            for (float v : x) squares += double{v} * v;
+            const double scale = 1.0 / std::sqrt(squares / static_cast<double>(n) + 1e-6);
+
+            std::vector<float> y(size);
+            kernels.rms_norm(x.data(), weight.data(), 1e-6F, n, y.data());
+            for (size_t i = 0; i < size; ++i) CHECK(std::fabs(y[i] - x[i] * scale * weight[i]) < 1e-5);
+
+            const size_t half = size / 2;
+            std::vector<float> cos(half), sin(half);
+            for (size_t i = 0; i < half; ++i) cos[i] = std::cos(0.3F * i), sin[i] = std::sin(0.3F * i);
+            std::vector<float> rotated = x;
+            kernels.norm_rope(rotated.data(), weight.data(), 1e-6F, cos.data(), sin.data(), n, rotated.data());
+            for (size_t i = 0; i < half; ++i) {
+                const double a = x[i] * scale * weight[i], b = x[i + half] * scale * weight[i + half];
+                CHECK(std::fabs(rotated[i] - (a * cos[i] - b * sin[i])) < 1e-5);
+                CHECK(std::fabs(rotated[i + half] - (b * cos[i] + a * sin[i])) < 1e-5);
+            }
+
+            std::vector<float> gate = x;
+            gate[0] = 100.0F, gate[1] = -100.0F;
+            const std::vector<float> before = gate;
+            kernels.silu_mul(gate.data(), weight.data(), n);
+            for (size_t i = 0; i < size; ++i) {
+                const double g = before[i];
+                CHECK(std::fabs(gate[i] - g / (1.0 + std::exp(-g)) * weight[i]) < 2e-6 * (1.0 + std::fabs(g * weight[i])));
+            }
+        }
+    });
+});
+
+TEST("attention over pages equals softmax(q k) v, across page boundaries, for both KV types", {
+    for_each_isa([&](const Kernels& kernels) {
+        for (bool half : {false, true})
+            for (int64_t dh : {8, 24, 64})
+                for (int64_t context : {1, 15, 64, 65, 200}) {
+                    const size_t element = half ? 2 : 4;
+                    const int64_t heads = 3, pages = (context + 63) / 64, tokens = std::min<int64_t>(context, kQueryBlock);
+                    const size_t k_bytes = static_cast<size_t>(kPageTokens * dh) * element;
+                    const size_t v_bytes = static_cast<size_t>(kPageTokens * round_up(dh, kPanel)) * element;
+                    std::vector<std::vector<char>> k(static_cast<size_t>(pages), std::vector<char>(k_bytes));
+                    std::vector<std::vector<char>> v(static_cast<size_t>(pages), std::vector<char>(v_bytes));
+                    const std::vector<float> keys = noise(static_cast<size_t>(context * dh), 8);
+                    const std::vector<float> values = noise(static_cast<size_t>(context * dh), 9);
+                    std::vector<const char*> k_pages, v_pages;
+                    for (int64_t p = 0; p < pages; ++p)
+                        k_pages.push_back(k[static_cast<size_t>(p)].data()), v_pages.push_back(v[static_cast<size_t>(p)].data());
+                    for (int64_t t = 0; t < context; ++t)
+                        (half ? kernels.append_bf16 : kernels.append_f32)(
+                            keys.data() + t * dh, values.data() + t * dh, dh,
+                            {k[static_cast<size_t>(t / 64)].data(), v[static_cast<size_t>(t / 64)].data(), t % 64});
+
+                    const int64_t ld = heads * dh;
+                    const std::vector<float> q = noise(static_cast<size_t>(tokens * ld), 10);
+                    std::vector<float> out(q.size());
+                    std::vector<float> scratch(static_cast<size_t>(attention_scratch(heads, dh)));
+                    (half ? kernels.attention_bf16 : kernels.attention_f32)(
+                        {.q = q.data(), .ldq = ld, .out = out.data(), .ldout = ld, .tokens = tokens, .heads = heads, .dh = dh,
+                         .first_position = context - tokens, .k = k_pages.data(), .v = v_pages.data(), .scratch = scratch.data()});
+
+                    auto stored = [&](float x) { return half ? to_f32(to_bf16(x)) : x; };
+                    for (int64_t t = 0; t < tokens; ++t)
+                        for (int64_t h = 0; h < heads; ++h) {
+                            const float* query = q.data() + t * ld + h * dh;
+                            const int64_t visible = context - tokens + t + 1;
+                            std::vector<double> p(static_cast<size_t>(visible));
+                            double total = 0;
+                            for (int64_t s = 0; s < visible; ++s) {
+                                double dot = 0;
+                                for (int64_t i = 0; i < dh; ++i) dot += double{query[i]} * stored(keys[static_cast<size_t>(s * dh + i)]);
+                                total += p[static_cast<size_t>(s)] = std::exp(dot / std::sqrt(static_cast<double>(dh)));
+                            }
+                            for (int64_t i = 0; i < dh; ++i) {
+                                double expected = 0;
+                                for (int64_t s = 0; s < visible; ++s)
+                                    expected += p[static_cast<size_t>(s)] / total * stored(values[static_cast<size_t>(s * dh + i)]);
+                                CHECK(std::fabs(out[static_cast<size_t>(t * ld + h * dh + i)] - expected) < 1e-5);
+                            }
+                        }
+                }
+    });
+});
+
+TEST_MAIN()
