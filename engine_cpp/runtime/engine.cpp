@@ -42,7 +42,11 @@ public:
                                                  progress)),
           isa_(devices_->isa()) {
         const int64_t page = devices_->page_bytes();
-        const int64_t pages = std::max<int64_t>(1, kv_budget(page) / page);
+        const int64_t budget = kv_budget(page);
+        if (budget < page)
+            throw OutOfMemory("a KV budget of " + std::to_string(budget) + " bytes holds no page: " +
+                              std::to_string(kPageTokens) + " tokens take " + std::to_string(page) + " bytes");
+        const int64_t pages = budget / page;
         devices_->alloc_pages(pages);
         pool_ = std::make_shared<PagePool>(pages, page);
         weight_bytes_ = devices_->weight_bytes();
@@ -59,7 +63,10 @@ public:
     int64_t context() const override { return context_; }
     int threads() const override { return threads_; }
     std::string_view isa() const override { return isa_; }
-    std::shared_ptr<KvCache> new_cache() override { return std::make_shared<KvCache>(pool_); }
+    std::shared_ptr<KvCache> new_cache() override {
+        queue_->require_open();
+        return std::make_shared<KvCache>(pool_);
+    }
 
     std::unique_ptr<Generation> generate(GenerationRequest request) override;
     void step(std::span<const StepRequest> requests) override;
@@ -182,8 +189,9 @@ void EngineImpl::step(std::span<const StepRequest> requests) {
         StepBatch batch;
         for (const StepRequest& request : requests) batch.add(*request.cache, request.tokens, request.rows);
         std::vector<float> logits(static_cast<size_t>(batch.logit_rows() * meta_.dvoc));
-        run(batch, logits);
+        const int64_t step_ns = run(batch, logits);
         batch.commit();
+        profiler_.record(batch.prefill(), batch.ntok(), step_ns, 0, devices_->probes());
         const float* from = logits.data();
         for (const StepRequest& request : requests) {
             const size_t rows = request.rows == LogitsRows::all    ? request.tokens.size()

@@ -7,13 +7,18 @@
 namespace qwen3 {
 
 void RequestQueue::require_open() const {
+    const std::lock_guard lock(mutex_);
+    check_open();
+}
+
+void RequestQueue::check_open() const {
     if (arrivals_.closed) throw DeviceError("the engine is closed");
 }
 
 void RequestQueue::post(std::shared_ptr<GenerationState> generation) {
     {
         const std::lock_guard lock(mutex_);
-        require_open();
+        check_open();
         arrivals_.generations.push_back(std::move(generation));
     }
     wake();
@@ -22,7 +27,7 @@ void RequestQueue::post(std::shared_ptr<GenerationState> generation) {
 void RequestQueue::post(Job job) {
     {
         const std::lock_guard lock(mutex_);
-        require_open();
+        check_open();
         arrivals_.jobs.push_back(std::move(job));
     }
     wake();

@@ -21,6 +21,8 @@ public:
         bool closed = false;
     };
 
+    void require_open() const;  // throws DeviceError once the queue is closed
+
     // Both throw DeviceError once the queue is closed.
     void post(std::shared_ptr<GenerationState> generation);
     void post(Job job);
@@ -31,9 +33,9 @@ public:
     Arrivals take(bool wait);
 
 private:
-    void require_open() const;
+    void check_open() const;  // with the mutex held
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     Arrivals arrivals_;
     bool woken_ = false;
