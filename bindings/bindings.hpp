@@ -57,6 +57,12 @@ private:
     Pointer pointer_;
 };
 
+// The engine's thread may be the last to let go of a cache, and must not meet the interpreter there: so what it shares
+// is the cache itself, never the Python object (which a shared_ptr of nanobind's would hold).
+struct HeldCache {
+    std::shared_ptr<KvCache> cache;
+};
+
 using HeldEngine = Unlocked<std::shared_ptr<Engine>>;
 using HeldGeneration = Unlocked<std::unique_ptr<Generation>>;
 

@@ -1,7 +1,6 @@
 #include "qwen3/engine.hpp"
 
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
@@ -70,14 +69,14 @@ HeldEngine create(const Meta& meta, const HeldWeights& weights, std::vector<std:
     }
 }
 
-HeldGeneration generate(HeldEngine& self, const Ids& ids, std::shared_ptr<KvCache> cache,
+HeldGeneration generate(HeldEngine& self, const Ids& ids, const HeldCache& cache,
                         const SamplingParams& sampling, bool background) {
-    GenerationRequest request{{ids.data(), ids.data() + ids.size()}, std::move(cache), sampling, background};
+    GenerationRequest request{{ids.data(), ids.data() + ids.size()}, cache.cache, sampling, background};
     const nb::gil_scoped_release release;
     return HeldGeneration(self->generate(std::move(request)));
 }
 
-nb::list step(HeldEngine& self, const std::vector<Ids>& tokens, const std::vector<std::shared_ptr<KvCache>>& caches,
+nb::list step(HeldEngine& self, const std::vector<Ids>& tokens, const std::vector<HeldCache>& caches,
               const std::vector<LogitsRows>& rows) {
     std::vector<StepRequest> requests;
     std::vector<std::unique_ptr<LogitsBuffer>> buffers;  // [requests]; null where no logits are asked for
@@ -85,7 +84,7 @@ nb::list step(HeldEngine& self, const std::vector<Ids>& tokens, const std::vecto
         const size_t count = rows[i] == LogitsRows::all ? tokens[i].size() : 1;
         buffers.push_back(rows[i] == LogitsRows::none ? nullptr
                                                       : std::make_unique<LogitsBuffer>(count, self->meta().dvoc));
-        requests.push_back({view(tokens[i]), caches[i], rows[i], buffers[i] ? buffers[i]->data() : nullptr});
+        requests.push_back({view(tokens[i]), caches[i].cache, rows[i], buffers[i] ? buffers[i]->data() : nullptr});
     }
     {
         const nb::gil_scoped_release release;
@@ -136,7 +135,7 @@ void bind_engine(nb::module_& module) {
         .def("new_cache",
              [](HeldEngine& self) {
                  const nb::gil_scoped_release release;
-                 return self->new_cache();
+                 return HeldCache{self->new_cache()};
              })
         .def("generate", &generate, nb::arg("ids").noconvert(), nb::arg("cache"), nb::arg("sampling"),
              nb::arg("background"))
