@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen3_chat.models.errors import TemplateError
-from qwen3_chat.models.files import checkpoint_folder, read_json, read_text
+from qwen3_chat.models.files import checkpoint_folder, file_exists, read_json, read_text
 from qwen3_chat.models.template_sandbox import SandboxedTemplate
 from qwen3_chat.models.tokenizer import THINK_OPEN, Tokenizer
 
@@ -69,9 +69,9 @@ class ChatTemplate:
         """
         folder = checkpoint_folder(path)
         config_file, template_file = folder / "tokenizer_config.json", folder / "chat_template.jinja"
-        config = read_json(config_file, TemplateError) if config_file.is_file() else {}
+        config = read_json(config_file, TemplateError) if file_exists(config_file, TemplateError) else {}
         variables = dict(_named_tokens(config))
-        if template_file.is_file():
+        if file_exists(template_file, TemplateError):
             return cls(read_text(template_file, TemplateError), source=str(template_file), variables=variables)
         text = _chosen(config.get("chat_template"), str(config_file))
         if text is not None:
@@ -207,7 +207,7 @@ def _plain_value(value: object) -> Any:
         return str.__str__(value)
     if isinstance(value, Mapping):
         return {str(key): _plain_value(item) for key, item in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, (list, tuple)):
         return [_plain_value(item) for item in value]
     raise TemplateError(f"a message holds a {type(value).__name__}, which is no text, number, list or object")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import checkpoint_folder, describe, read_json
+from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
 from qwen3_chat.models.formats.safetensors import SafetensorsFile
 
 SINGLE_FILE = "model.safetensors"
@@ -162,10 +162,10 @@ class Checkpoint:
 
 def _open_files(folder: Path) -> dict[str, SafetensorsFile]:
     """Tensor name -> the open file that holds it."""
-    if (folder / SINGLE_FILE).exists():  # comes first in transformers, too
+    if file_exists(folder / SINGLE_FILE, CheckpointError):  # comes first in transformers, too
         single = SafetensorsFile(folder / SINGLE_FILE)
         return dict.fromkeys(single.entries, single)
-    if not (folder / INDEX_FILE).exists():
+    if not file_exists(folder / INDEX_FILE, CheckpointError):
         raise CheckpointError(f"{folder}: {_what_instead(folder)}")
     index_path = folder / INDEX_FILE
     weight_map = _weight_map(index_path)
@@ -173,7 +173,7 @@ def _open_files(folder: Path) -> dict[str, SafetensorsFile]:
     opened: list[SafetensorsFile] = []
     try:
         for shard in sorted(set(weight_map.values())):
-            if not (folder / shard).exists():
+            if not file_exists(folder / shard, CheckpointError):
                 raise CheckpointError(f"{folder / shard}: no such file, but {INDEX_FILE} names it: a shard is missing")
             file = SafetensorsFile(folder / shard)
             opened.append(file)
@@ -214,7 +214,10 @@ def _weight_map(index_path: Path) -> dict[str, str]:
 
 def _what_instead(folder: Path) -> str:
     """Why a folder without safetensors under the expected names cannot be opened, and what to do."""
-    names = sorted(entry.name for entry in folder.iterdir())
+    try:
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError as cause:
+        return f"cannot be listed: {cause.strerror}"
     for name in names:
         if name.endswith(".safetensors"):
             return f"{name} is there, but neither {SINGLE_FILE} nor {INDEX_FILE}: download the index, too"

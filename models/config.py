@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen3_chat.models.errors import ConfigError
-from qwen3_chat.models.files import checkpoint_folder, describe, read_json
+from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
 
 ARCHITECTURE = "Qwen3ForCausalLM"
 MODEL_TYPE = "qwen3"
@@ -120,14 +120,14 @@ class Qwen3Config:
         """
         folder = checkpoint_folder(path)
         file = folder / "config.json"
-        if not file.is_file():
+        if not file_exists(file, ConfigError):
             raise ConfigError(
                 f"{file}: no such file; a checkpoint folder holds config.json, tokenizer.json and weights"
             )
         data = read_json(file, ConfigError)
         config = cls.from_dict(data, source=str(file))
         generation_file = folder / "generation_config.json"
-        if not generation_file.is_file():
+        if not file_exists(generation_file, ConfigError):
             return config
         generation = read_json(generation_file, ConfigError)
         if generation.get("eos_token_id") is None:
@@ -162,7 +162,7 @@ class GenerationDefaults:
             ConfigError: the file is malformed, or a value is out of its range.
         """
         file = checkpoint_folder(path) / "generation_config.json"
-        if not file.is_file():
+        if not file_exists(file, ConfigError):
             return cls()
         data = read_json(file, ConfigError)
         top_k = data.get("top_k")

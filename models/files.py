@@ -29,6 +29,20 @@ def checkpoint_folder(path: str | Path) -> Path:
     raise CheckpointError(f"{folder}: no such folder; name the folder that holds config.json and the weights")
 
 
+def file_exists(path: Path, error: type[Qwen3Error]) -> bool:
+    """Whether there is a regular file at `path`; something else there, or a link to nothing, is an `error`."""
+    try:
+        if path.is_file():
+            return True
+        if path.exists():  # opening a named pipe would wait for ever
+            raise error(f"{path}: not a regular file")
+        if path.is_symlink():
+            raise error(f"{path}: a link to {path.readlink()}, which is not there")
+    except OSError as cause:
+        raise error(f"{path}: cannot be read: {_reason(cause)}") from cause
+    return False
+
+
 def read_text(path: Path, error: type[Qwen3Error]) -> str:
     """Read a UTF-8 file of at most `MAX_BYTES`; every failure is an `error` that names it."""
     try:

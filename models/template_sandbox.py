@@ -100,7 +100,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             value, rest = args[before], args[before + 1 :]
             if isinstance(value, Iterator):
                 value = list(islice(value, MAX_STEPS))
-            walks = name not in _CONSTANT_TIME and isinstance(value, (list, tuple, Mapping))
+            walks = name not in _CONSTANT_TIME and isinstance(value, (list, tuple, range, Mapping))
             self.work.steps(1 + (len(value) if walks else 0))
             if name in _MAKE_TEXT:
                 self.work.weigh(value)
@@ -132,7 +132,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         self = __self  # jinja2's own names, which no keyword of a template collides with
-        self.work.steps(5)  # a macro may stand behind it
+        self.work.steps(10)  # a macro may stand behind it
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str):
             check_method(self.work, owner, __obj.__name__, args, kwargs)

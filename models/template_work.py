@@ -163,6 +163,6 @@ def check_method(work: Work, owner: str, name: str, args: tuple[Any, ...], kwarg
         _check_width(*args, *kwargs.values())
         work.text(owner.count("\t") * MAX_WIDTH if name == "expandtabs" and args else 0)
     elif name == "replace":
-        _check_replace(work, owner, *args)
-    elif name == "join":
-        work.text(len(owner) * len(args[0]) if hasattr(args[0], "__len__") else 0)
+        _check_replace(work, owner, *args, **kwargs)
+    elif name == "join" and args and isinstance(args[0], (list, tuple, Mapping, str)):
+        work.text(len(owner) * len(args[0]))

@@ -12,7 +12,7 @@ import tokenizers
 
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import checkpoint_folder
+from qwen3_chat.models.files import checkpoint_folder, file_exists
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
@@ -50,8 +50,8 @@ class Tokenizer:
         self.special_ids = frozenset(id for id, token in added.items() if token.special)
         self.think_open, self.think_close = self.token_id(THINK_OPEN), self.token_id(THINK_CLOSE)
         self.vocab_size = tokenizer.get_vocab_size(with_added_tokens=True)
-        if tokenizer.id_to_token(self.vocab_size - 1) is None:  # ids with gaps
-            self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        if any(tokenizer.id_to_token(id) is None for id in range(self.vocab_size)):  # ids with gaps
+            self.vocab_size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
         # The same BPE (shared, not copied) without added tokens: what it reads can only become ordinary tokens.
         self._plain = tokenizers.Tokenizer(tokenizer.model)
@@ -71,7 +71,7 @@ class Tokenizer:
             CheckpointError: it is missing, malformed, or no byte-level BPE.
         """
         file = checkpoint_folder(path) / "tokenizer.json"
-        if not file.is_file():
+        if not file_exists(file, CheckpointError):
             raise CheckpointError(f"{file}: no such file; it comes with every published Qwen3 checkpoint")
         try:
             tokenizer = tokenizers.Tokenizer.from_file(str(file))

@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # --import-mode=importlib adds no folder to the path, and `checkpoints` is for every test folder.
 sys.path.insert(0, str(Path(__file__).parent))
 
 from checkpoints import make_checkpoint
+
+# No deadline, as a busy machine is no bug; no folder of examples beside the sources.
+settings.register_profile("tests", deadline=None, database=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import describe, parse_json
+from qwen3_chat.models.files import describe, file_exists, parse_json
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
@@ -52,17 +52,15 @@ class SafetensorsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._map: mmap.mmap | None = None
+        if not file_exists(path, CheckpointError):
+            raise CheckpointError(f"{path}: no such file")
         try:
-            if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-                raise CheckpointError(f"{path}: not a regular file")
             with path.open("rb") as file:
                 size = file.seek(0, 2)
                 if size < 8:
                     raise CheckpointError(f"{path}: truncated: {size} bytes, a safetensors file has at least 8")
                 # A shared mapping of the file's own pages: they can be dropped and come back from disk.
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError as cause:
-            raise CheckpointError(f"{path}: no such file") from cause
         except (OSError, ValueError) as cause:
             raise CheckpointError(f"{path}: cannot be mapped: {cause}") from cause
         try:

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from qwen3_chat.models.errors import CheckpointError, ConfigError
-from qwen3_chat.models.files import MAX_BYTES, checkpoint_folder, describe, parse_json, read_json, read_text
+from qwen3_chat.models.files import (
+    MAX_BYTES,
+    checkpoint_folder,
+    describe,
+    file_exists,
+    parse_json,
+    read_json,
+    read_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +74,26 @@ def test_folder(tmp_path: Path) -> None:
         checkpoint_folder("with a \0 inside")
     with pytest.raises(CheckpointError, match=r"no such folder|cannot be opened"):
         checkpoint_folder("x" * 10_000)
+
+
+def test_what_is_no_regular_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not file_exists(tmp_path / "absent", ConfigError)
+    (tmp_path / "file").touch()
+    assert file_exists(tmp_path / "file", ConfigError)
+    (tmp_path / "link").symlink_to("blob")
+    with pytest.raises(ConfigError, match="link: a link to blob, which is not there"):
+        file_exists(tmp_path / "link", ConfigError)
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            file_exists(path, ConfigError)
+
+    def denied(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(CheckpointError, match="file: cannot be read: Permission denied"):
+        file_exists(tmp_path / "file", CheckpointError)
 
 
 def test_describe_shortens() -> None:
