@@ -11,21 +11,32 @@ from typing import NoReturn
 
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
 
-__all__ = ["USAGE", "build_parser", "chat_options"]
+__all__ = [
+    "USAGE",
+    "Parser",
+    "add_engine_flags",
+    "build_parser",
+    "chat_options",
+    "engine_options",
+    "model_path",
+    "whole_number",
+]
 
 USAGE = 2  # exit code
 
 DEVICE = re.compile(r"(cpu|cuda):\d+")
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Ends the program with one line on a wrong flag."""
+
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of `qwen3-chat`. A wrong value ends the program with one line that names the flag."""
-    parser = _Parser(
+    parser = Parser(
         prog="qwen3-chat",
         description="Chat with a Qwen3 model in the terminal. Without --model: the small demo model that is bundled.",
         epilog="'qwen3-chat bench' measures the engine. Exit codes: 0 ok, 1 generation failed, 2 usage, "
@@ -53,46 +64,40 @@ def build_parser() -> argparse.ArgumentParser:
     for flag, check, what in (
         ("--temperature", _real(0, 10), "0 takes the likeliest token always"),
         ("--top-p", _real(0, 1, open_low=True), "draw from the likeliest tokens of this total probability"),
-        ("--top-k", _whole(0, 2**31 - 1), "draw from this many likeliest tokens; 0: from all"),
+        ("--top-k", whole_number(0, 2**31 - 1), "draw from this many likeliest tokens; 0: from all"),
         ("--min-p", _real(0, 1), "drop tokens less likely than this share of the likeliest"),
         ("--presence-penalty", _real(-2, 2), "against tokens that were there before"),
         ("--repetition-penalty", _real(0, 10, open_low=True), "the same as a factor; 1: none"),
-        ("--seed", _whole(0, 2**64 - 1), "the same seed gives the same reply"),
-        ("--max-tokens", _whole(1, 2**31 - 1), "longest reply"),
+        ("--seed", whole_number(0, 2**64 - 1), "the same seed gives the same reply"),
+        ("--max-tokens", whole_number(1, 2**31 - 1), "longest reply"),
     ):
         sampling.add_argument(flag, type=check, metavar="N" if "whole" in check.__name__ else "X", help=what)
 
-    engine = parser.add_argument_group("engine")
-    engine.add_argument("--context", type=_whole(1, 2**31 - 1), metavar="N", help="tokens, prompt and reply together")
-    engine.add_argument(
-        "--weights", choices=("auto", "f32", "f16", "bf16"), default="auto", help="number format of the weights"
-    )
-    engine.add_argument("--kv", choices=("auto", "f32", "bf16"), default="auto", help="number format of the KV cache")
-    engine.add_argument("--devices", type=_devices, default="auto", metavar="LIST", help="auto, or such as cpu:0,cpu:1")
-    engine.add_argument("--threads", type=_whole(1, 4096), metavar="N", help="CPU threads in all")
-
+    add_engine_flags(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="progress and speed on standard error")
     parser.add_argument("--debug", action="store_true", help="show where an error came from, to report it")
     return parser
 
 
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say how a checkpoint is loaded."""
+    engine = parser.add_argument_group("engine")
+    engine.add_argument(
+        "--context", type=whole_number(1, 2**31 - 1), metavar="N", help="tokens, prompt and reply together"
+    )
+    engine.add_argument(
+        "--weights", choices=("auto", "f32", "f16", "bf16"), default="auto", help="number format of the weights"
+    )
+    engine.add_argument("--kv", choices=("auto", "f32", "bf16"), default="auto", help="number format of the KV cache")
+    engine.add_argument("--devices", type=_devices, default="auto", metavar="LIST", help="auto, or such as cpu:0,cpu:1")
+    engine.add_argument("--threads", type=whole_number(1, 4096), metavar="N", help="CPU threads in all")
+
+
 def chat_options(arguments: argparse.Namespace) -> ChatOptions:
     """The parsed flags as options. Touches no file."""
-    if arguments.model is None:
-        from qwen3_chat.models import demo
-
-        model = demo.path()
-    else:
-        model = Path(arguments.model)
     return ChatOptions(
-        model=model,
-        engine=EngineOptions(
-            devices=arguments.devices,
-            weights=arguments.weights,
-            kv=arguments.kv,
-            context=arguments.context,
-            threads=arguments.threads,
-        ),
+        model=model_path(arguments),
+        engine=engine_options(arguments),
         sampling=SamplingOptions(
             temperature=arguments.temperature,
             top_p=arguments.top_p,
@@ -111,6 +116,26 @@ def chat_options(arguments: argparse.Namespace) -> ChatOptions:
     )
 
 
+def model_path(arguments: argparse.Namespace) -> Path:
+    """The checkpoint of --model, or the bundled one."""
+    if arguments.model is not None:
+        return Path(arguments.model)
+    from qwen3_chat.models import demo
+
+    return demo.path()
+
+
+def engine_options(arguments: argparse.Namespace) -> EngineOptions:
+    """What `add_engine_flags` asked for."""
+    return EngineOptions(
+        devices=arguments.devices,
+        weights=arguments.weights,
+        kv=arguments.kv,
+        context=arguments.context,
+        threads=arguments.threads,
+    )
+
+
 class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
@@ -125,7 +150,9 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """Turns a flag's value into an int of this range."""
+
     def whole(text: str) -> int:
         try:
             value = int(text)
