@@ -1,0 +1,36 @@
+"""What the engine's tests share. The helpers are in `dummy_models`, beside this file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# --import-mode=importlib adds no folder to the path.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from dummy_models import DummyModel, dummy_model
+
+from qwen3_chat.engine import Engine
+
+
+@pytest.fixture(scope="session")
+def model() -> DummyModel:
+    """The model of every test that does not care: two small layers, end tokens 3 and 5."""
+    return dummy_model(eos=(3, 5))
+
+
+@pytest.fixture(scope="session")
+def shared_engine(model: DummyModel) -> Iterator[Engine]:
+    """One engine on it, for tests that leave no trace in it."""
+    with model.engine() as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(model: DummyModel) -> Iterator[Engine]:
+    """An engine of one's own."""
+    with model.engine() as engine:
+        yield engine
