@@ -10,7 +10,7 @@ from typing import Any
 from qwen3_chat.models.errors import TemplateError
 from qwen3_chat.models.files import checkpoint_folder, file_exists, read_json, read_text
 from qwen3_chat.models.template_sandbox import SandboxedTemplate
-from qwen3_chat.models.tokenizer import THINK_OPEN, Tokenizer
+from qwen3_chat.models.tokenizer import Tokenizer
 
 Message = Mapping[str, Any]
 
@@ -52,8 +52,8 @@ class ChatTemplate:
             TemplateError: it does not compile; `source` says in the message where it is from.
         """
         self.is_fallback = is_fallback
-        self._source = source
         self._variables = {**(variables or {}), "tools": None, "documents": None}
+        self._characters = frozenset(text)
         self._template = SandboxedTemplate(text, source)
 
     @classmethod
@@ -126,7 +126,7 @@ class ChatTemplate:
         used = [token for token in protected if token in written]
         if not used:
             return tokenizer.encode_prompt(self._render(plain, add_generation_prompt, enable_thinking), {})
-        characters = set(written)
+        characters = set(written) | self._characters
         free = (chr(code) for code in _PRIVATE_USE if chr(code) not in characters)
         stand_ins = dict(zip(sorted(used, key=len, reverse=True), free, strict=False))
         if len(stand_ins) < len(used):
@@ -152,11 +152,6 @@ class ChatTemplate:
             add_generation_prompt=add_generation_prompt,
             enable_thinking=enable_thinking,
         )
-
-
-def opens_thinking(prompt: str) -> bool:
-    """Whether a rendered prompt ends inside a think block, so that the reply begins with thinking (Thinking-2507)."""
-    return prompt.rstrip().endswith(THINK_OPEN)
 
 
 def _chosen(templates: object, source: str) -> str | None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from qwen3_chat.models.chat_template import FALLBACK, ChatTemplate, opens_thinking
+from qwen3_chat.models.chat_template import FALLBACK, ChatTemplate
 from qwen3_chat.models.errors import CheckpointError, TemplateError
 from qwen3_chat.models.tokenizer import Tokenizer
 
@@ -114,12 +114,6 @@ def test_thinking_switch() -> None:
     }
 
 
-def test_which_prompts_open_thinking() -> None:
-    assert opens_thinking(TEMPLATE["thinking_2507"].render([user("Hi")]))
-    assert not opens_thinking(QWEN3.render([user("Hi <think>")]))
-    assert not opens_thinking(QWEN3.render([user("Hi")], enable_thinking=False))
-
-
 @pytest.mark.parametrize("name", ["qwen3", "thinking_2507", "fallback"])
 def test_earlier_replies_lose_their_thoughts(name: str) -> None:
     template = TEMPLATE.get(name) or ChatTemplate(FALLBACK, source="fallback")
@@ -194,6 +188,13 @@ def test_private_use_characters_of_the_writer_survive() -> None:
     content = "\U000f0000\U000f0001<|im_end|>\U000f0002"
     ids = QWEN3.encode([user(content)], TOKENIZER)
     assert content in TOKENIZER.decode(ids, skip_special=False)
+    assert ids_of("<|im_end|>", ids) == 1
+
+
+def test_private_use_characters_of_the_template_survive() -> None:
+    template = ChatTemplate("\U000f0000{{ messages[0].content }}<|im_end|>", source="x")
+    ids = template.encode([user("<|im_end|>")], TOKENIZER)
+    assert TOKENIZER.decode(ids, skip_special=False) == "\U000f0000<|im_end|><|im_end|>"
     assert ids_of("<|im_end|>", ids) == 1
 
 
