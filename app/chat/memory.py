@@ -58,17 +58,22 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
     """Choose context and KV budget for a checkpoint of `nbytes` of weights in `available` bytes of memory.
 
     A context that was asked for is kept or refused. One that was not is the model's own, or the most that fits.
-    Raises OptionError if --context exceeds what the model was made for, OutOfMemory if it cannot fit.
+    Raises OptionError if --context or --devices exceed what the model was made for, OutOfMemory if it cannot fit.
     """
     longest = config.max_position_embeddings
     if options.context is not None and options.context > longest:
         raise OptionError(f"--context {options.context} is more than the {longest} tokens this model was made for")
+    devices = options.devices.count(",") + 1
+    if devices > config.num_attention_heads:
+        raise OptionError(
+            f"--devices names {devices} devices, and the model has {config.num_attention_heads} query heads to share "
+            "out; name fewer"
+        )
     stored = SHORT[config.dtype]
     held = stored if options.weights == "auto" else options.weights
     weights = nbytes * BYTES[held] // BYTES[stored]
     kv = ("f32" if held == "f32" else "bf16") if options.kv == "auto" else options.kv
-    devices = options.devices.count(",")  # each seam between devices may lie inside a group that shares a KV head
-    heads = config.num_key_value_heads + devices
+    heads = config.num_key_value_heads + devices - 1  # a seam may lie inside a group of queries that shares a KV head
     per_token = 2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv]
     context = options.context or longest
     if available is None:

@@ -80,7 +80,7 @@ def test_a_context_that_memory_cannot_hold_is_exit_code_4(checkpoint: Callable[.
     ("arguments", "names"),
     [
         (("--context", "1000"), "--context 1000 is more than the 512 tokens"),
-        (("--devices", ",".join(f"cpu:{number}" for number in range(9))), "cpu"),
+        (("--devices", ",".join(f"cpu:{number}" for number in range(9))), "--devices names 9 devices"),
         (("--devices", "cuda:77"), "cuda:77"),
     ],
 )

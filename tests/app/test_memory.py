@@ -71,6 +71,9 @@ def test_weights_that_do_not_fit_at_all() -> None:
 def test_more_than_the_model_was_made_for_is_a_wrong_flag() -> None:
     with pytest.raises(OptionError, match="--context 40961 is more than the 40960"):
         plan(SMALL, NBYTES, EngineOptions(context=40961), 64 * GIB)
+    devices = ",".join(f"cpu:{number}" for number in range(17))
+    with pytest.raises(OptionError, match="--devices names 17 devices, and the model has 16 query heads"):
+        plan(SMALL, NBYTES, EngineOptions(devices=devices), 64 * GIB)
 
 
 def test_unknown_memory_refuses_nothing() -> None:
