@@ -1,0 +1,28 @@
+"""The full-screen chat. The only package that imports Textual; `run` is its door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qwen3_chat.app.chat.options import ChatOptions
+
+__all__ = ["run"]
+
+
+def run(options: ChatOptions) -> int:
+    """Open the chat and stay until the person leaves. Returns the process's exit code.
+
+    If the model could not be loaded, that error is raised once the window is closed: the screen has shown it, and the
+    caller turns it into an exit code as for every other front.
+    """
+    from qwen3_chat.app.tui.app import ChatApp
+
+    app = ChatApp(options)
+    try:
+        app.run()
+    finally:
+        app.session.close()
+    if app.session.failure is not None:
+        raise app.session.failure
+    return app.return_code or 0

@@ -1,0 +1,141 @@
+"""The chat behind the screen: the model while it loads and after, the conversation, and the reply that runs.
+
+Knows no widget. Everything happens on the interface's thread; the engine and the loader have threads of their own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qwen3_chat.app.chat.conversation import Conversation, Message
+from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.options import ChatOptions
+from qwen3_chat.app.tui.loader import Loader, ProgressCallback
+
+if TYPE_CHECKING:
+    from qwen3_chat.app.chat.budget import Budget
+    from qwen3_chat.app.chat.model import ChatModel
+    from qwen3_chat.app.chat.turn import Turn
+    from qwen3_chat.engine import KVCache
+
+
+class Session:
+    """One model and the conversation that is open."""
+
+    def __init__(self, options: ChatOptions, loader: Loader | None = None) -> None:
+        """`loader` replaces the loading of `options.model`, for tests."""
+        self.options = options
+        self.loader = loader or Loader(self._load)
+        self.model: ChatModel | None = None
+        self.thinking = options.thinking  # wish for the next turn; None: as the model likes
+        self.conversation = Conversation(options.system)
+        self.turn: Turn | None = None  # the newest one, also after its end
+        self.queued: str | None = None  # sent as soon as it is possible
+        self._cache: KVCache | None = None
+        self._leaving: list[Turn] = []  # stopped replies of chats that were left
+
+    def _load(self, progress: ProgressCallback) -> ChatModel:
+        from qwen3_chat.app.chat.model import ChatModel
+
+        model = ChatModel.load(self.options.model, self.options.engine, progress)
+        wish = self.options.thinking
+        if wish is not None and model.thinks(wish) != wish:
+            model.close()
+            flag, habit = ("--think", "never thinks") if wish else ("--no-think", "always thinks")
+            raise OptionError(f"{flag}: {model.name} {habit}; leave the flag out")
+        return model
+
+    @property
+    def folder(self) -> Path:
+        """Where the model is."""
+        return self.options.model
+
+    @property
+    def busy(self) -> bool:
+        """A reply runs; another can only be queued."""
+        return self.turn is not None and not self.turn.done
+
+    @property
+    def ready(self) -> bool:
+        """A message can be sent now."""
+        return self.model is not None and not self.busy
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why there will never be a model; None if there may be, or if the person cancelled the load."""
+        return None if self.loader.cancelled else self.loader.error
+
+    @property
+    def title(self) -> str:
+        """The first line that was said."""
+        path = self.conversation.path()
+        return path[0].content.strip().split("\n")[0] if path else ""
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens of this conversation that the KV cache holds."""
+        return len(self._cache) if self._cache is not None else 0
+
+    def adopt(self, model: ChatModel) -> None:
+        """The loader is done: this is the model."""
+        self.model = model
+        self._cache = model.new_cache()
+
+    def measure(self, draft: str) -> Budget | None:
+        """What sending this would take; None without a model. Raises TemplateError."""
+        if self.model is None:
+            return None
+        from qwen3_chat.app.chat.budget import measure
+
+        return measure(self.model, self.conversation, draft, self.thinking, self.options.sampling.max_tokens)
+
+    def drop_oldest(self, draft: str) -> list[Message] | None:
+        """Leave out old turns until the draft fits; see `trim.drop_oldest`."""
+        if self.model is None:
+            return None
+        from qwen3_chat.app.chat.trim import drop_oldest
+
+        return drop_oldest(self.model, self.conversation, draft, self.thinking, self.options.sampling.max_tokens)
+
+    def send(self, text: str) -> tuple[Message, Turn]:
+        """Say this and start the reply. Only when `ready`."""
+        assert self.ready
+        assert self.model is not None
+        from qwen3_chat.app.chat.turn import Turn
+
+        said = self.conversation.add_user(text)
+        self.turn = Turn.start(self.model, self.conversation, self._cache, self.options.sampling, self.thinking)
+        return said, self.turn
+
+    def toggle_thinking(self) -> bool | None:
+        """Turn thinking for the next reply over. Returns what it will be; None if the model leaves no choice."""
+        if self.model is not None and self.model.thinking_mode != "switch":
+            return None
+        self.thinking = self.thinking is False
+        return self.thinking
+
+    def restart(self) -> None:
+        """An empty conversation, with a cache of its own; what ran is stopped."""
+        if self.turn is not None and not self.turn.done:
+            self.turn.stop()
+            self._leaving.append(self.turn)
+        self.turn, self.queued = None, None
+        self.conversation = Conversation(self.options.system)
+        if self.model is not None:
+            self._cache = self.model.new_cache()
+
+    def poll_left(self) -> None:
+        """Let replies of chats that were left come to their end."""
+        for turn in self._leaving:
+            turn.poll()
+        self._leaving = [turn for turn in self._leaving if not turn.done]
+
+    def close(self) -> None:
+        """Stop everything and free the memory. Blocks until the engine's threads are gone."""
+        self.loader.cancel()
+        self.loader.join()
+        model = self.model or self.loader.model
+        self.turn, self._cache, self._leaving = None, None, []
+        if model is not None:
+            model.close()

@@ -1,0 +1,151 @@
+"""A reply: thinking that folds, the answer as Markdown, and what the engine measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.strip import Strip
+
+from qwen3_chat.app.chat.conversation import Message, ReplyStats
+from qwen3_chat.app.tui import format
+from qwen3_chat.app.tui.render.flow import GrowingText, flow_strips
+from qwen3_chat.app.tui.render.palette import Palette
+from qwen3_chat.app.tui.render.text import clean
+from qwen3_chat.app.tui.widgets.entry import Entry
+
+if TYPE_CHECKING:
+    from qwen3_chat.app.tui.render.markdown import GrowingMarkdown
+
+_ENDS = {"cancelled": "■ stopped", "length": "▲ the context is full", "error": "✗ failed"}
+
+
+class AssistantMessage(Entry):
+    """One reply, from its first moment on. The message is written by a turn; this is told what was added."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__()
+        self.message = message
+        self.unfolded = False
+        self.waiting = "waiting for the engine"  # shown until the first token
+        self.stats = message.stats
+        self._thinking = GrowingText("│ ", "muted")
+        self._thinking.append(message.thinking)
+        self._answer: GrowingMarkdown | None = None
+        self._thinking_line: int | None = None  # where the fold line is, for the mouse
+        if message.content:
+            self._append_answer(message.content)
+
+    @property
+    def sign(self) -> tuple[str, str]:
+        """Streaming, stopped, failed or, quietly, complete: by shape first, then by colour."""
+        palette = self.palette
+        return {
+            "streaming": ("●", palette.success),
+            "stopped": ("■", palette.warning),
+            "error": ("✗", palette.error),
+        }.get(self.message.state, ("◆", palette.muted if self.message.dropped else palette.accent))
+
+    @property
+    def copy_text(self) -> str:
+        """The answer's Markdown source, without the thinking."""
+        return self.message.content
+
+    def append(self, thinking: str, answer: str, stats: ReplyStats | None) -> None:
+        """What came since the last call. Folded thinking is kept, not rendered."""
+        self._thinking.append(thinking)
+        if answer:
+            self._append_answer(answer)
+        self.stats = stats
+        self.changed()
+
+    def _append_answer(self, text: str) -> None:
+        if self._answer is None:
+            # Imported late: the Markdown machinery is not needed for the first window.
+            from qwen3_chat.app.tui.render.markdown import GrowingMarkdown
+
+            self._answer = GrowingMarkdown()
+        self._answer.append(text)
+
+    def toggle_thinking(self) -> None:
+        """Fold or unfold."""
+        if self.message.thinking:
+            self.unfolded = not self.unfolded
+            self.changed()
+
+    def action_message_thinking(self) -> None:
+        """The key for it."""
+        self.toggle_thinking()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the fold line toggles it."""
+        if event.y == self._thinking_line and not self.screen.selections:
+            self.toggle_thinking()
+
+    def build(self, palette: Palette, width: int) -> list[Strip]:
+        """Fold line, thinking, answer, measurements."""
+        blank = Strip.blank(width)
+        strips: list[Strip] = []
+        self._thinking_line = None
+        if self.message.thinking:
+            self._thinking_line = 0
+            strips += flow_strips(self._fold_line(palette), palette, width)
+            if self.unfolded:
+                strips += self._thinking.strips(palette, width)
+        streaming = self.message.state == "streaming"
+        if self._answer is not None and self._answer.text:
+            done, tail = self._answer.strips(palette, width)
+            strips += [blank] if strips else []
+            strips += done
+            strips += _with_caret(tail, palette) if streaming else tail
+        elif streaming and not strips:
+            strips += flow_strips(Text(self.waiting, Style(color=palette.muted, italic=True)), palette, width)
+        if not streaming:
+            strips += [blank] if strips else []
+            strips += flow_strips(self._footer(palette), palette, width)
+        return strips
+
+    def _fold_line(self, palette: Palette) -> Text:
+        text = Text("▾ " if self.unfolded else "▸ ", Style(color=palette.accent))
+        thinking_now = self.message.state == "streaming" and not self.message.content
+        parts = ["thinking" if thinking_now else "thought"]
+        if self.stats is not None:
+            if self.stats.thinking_s:
+                parts[0] += f" for {format.seconds(self.stats.thinking_s)}"
+            parts.append(f"{format.exact(self.stats.thinking_tokens)} tok")
+        text.append(" · ".join(parts), Style(color=palette.muted))
+        how = "t" if self.has_focus else "click, or alt+↑ and t"
+        text.append(f"   {how}", Style(color=palette.faint))
+        return text
+
+    def _footer(self, palette: Palette) -> Text:
+        end = _ENDS.get(self.message.finish_reason or "", "")
+        text = Text(style=Style(color=palette.muted))
+        colour = palette.error if self.message.state == "error" else palette.warning
+        parts = [Text(end, Style(color=colour, bold=True))] if end else []
+        if self.message.note:
+            parts.append(Text(clean(self.message.note), Style(color=colour)))
+        stats = self.stats
+        if stats is not None and stats.new_tokens:
+            parts.append(Text(f"{format.exact(stats.new_tokens)} tok"))
+            if stats.first_token_s is not None:
+                parts.append(Text(f"first token {format.seconds(stats.first_token_s)}"))
+            if stats.tokens_per_s is not None:
+                parts.append(Text(f"{format.rate(stats.tokens_per_s)} tok/s"))
+            parts.append(Text(f"reused {format.exact(stats.reused_tokens)} of {format.exact(stats.prompt_tokens)}"))
+        return text.append_text(Text(" · ").join(parts))
+
+
+def _with_caret(strips: list[Strip], palette: Palette) -> list[Strip]:
+    """The strips with a block after the last word, where there is room for it."""
+    if not strips:
+        return strips
+    last = strips[-1]
+    end = Strip([Segment(last.text.rstrip())]).cell_length
+    if end >= last.cell_length:
+        return strips
+    caret = Strip([Segment("▌", Style(color=palette.accent))], 1)
+    return [*strips[:-1], Strip.join([last.crop(0, end), caret, last.crop(end + 1)])]

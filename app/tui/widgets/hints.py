@@ -1,0 +1,37 @@
+"""The last line: the few keys that matter where the focus is now."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from qwen3_chat.app.tui.actions import ACTIONS, Scope, key_name
+from qwen3_chat.app.tui.render.palette import Palette
+
+
+class HintLine(Widget):
+    """Made from the action list; hints that do not fit are left out whole."""
+
+    DEFAULT_CSS = "HintLine { height: 1; padding: 0 1; }"
+
+    scope: reactive[Scope] = reactive[Scope]("prompt")
+    running: reactive[bool] = reactive(False)  # a reply can be stopped
+
+    def render(self) -> Text:
+        """`key word` pairs, as many as fit."""
+        palette = Palette.of(self.app)
+        text = Text(no_wrap=True)
+        for action in sorted(ACTIONS, key=lambda action: action.scope != self.scope):
+            if not action.hint or action.scope not in (self.scope, "chat"):
+                continue
+            word = "back" if action.id == "turn.stop" and self.scope == "message" else action.hint
+            if action.id == "turn.stop" and not (self.running or self.scope == "message"):
+                continue
+            hint = Text.assemble((key_name(action.keys[0]), Style(bold=True)), (f" {word}", Style(color=palette.muted)))
+            gap = "   " if text else ""
+            if text.cell_len + len(gap) + hint.cell_len > self.size.width:
+                break
+            text.append(gap).append_text(hint)
+        return text

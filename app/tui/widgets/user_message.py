@@ -1,0 +1,42 @@
+"""What the person said, as they typed it."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+from textual.strip import Strip
+
+from qwen3_chat.app.chat.conversation import Message
+from qwen3_chat.app.tui.render.flow import flow_strips
+from qwen3_chat.app.tui.render.palette import Palette
+from qwen3_chat.app.tui.render.text import clean
+from qwen3_chat.app.tui.widgets.entry import Entry
+
+
+class UserMessage(Entry):
+    """One user message. Plain text: a person's asterisks are asterisks."""
+
+    DEFAULT_CSS = "UserMessage { background: $surface; }"
+
+    def __init__(self, message: Message) -> None:
+        super().__init__()
+        self.message = message
+
+    @property
+    def sign(self) -> tuple[str, str]:
+        """The same sign as the prompt's."""
+        return "❯", self.palette.muted if self.message.dropped else ""
+
+    @property
+    def copy_text(self) -> str:
+        """The text as typed."""
+        return self.message.content
+
+    def build(self, palette: Palette, width: int) -> list[Strip]:
+        """The text, and a line that says so when it is no longer sent."""
+        colour = palette.muted if self.message.dropped else palette.foreground
+        strips = flow_strips(Text(clean(self.message.content), Style(color=colour)), palette, width)
+        if self.message.dropped:
+            left_out = Text("left out of what is sent, with its reply", Style(color=palette.warning, italic=True))
+            strips += flow_strips(left_out, palette, width)
+        return strips
