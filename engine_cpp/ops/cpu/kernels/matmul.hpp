@@ -8,13 +8,33 @@ namespace qwen3::cpu::QWEN3_KERNELS_ISA {
 
 constexpr int kVectors = 16 / kLanes;           // vectors of a panel
 constexpr int64_t kPrefetchBytes = 4096;        // ahead in the stream of weights
+// Tokens of the tallest tile: its accumulators, the weights of one k and an activation fit the registers. On AVX2 six
+// would fit by hand; g++ 12 spills them and runs slower than four.
 #if defined(__AVX512F__)
-constexpr int kTallTile = 12;                   // tokens whose accumulators fit the registers beside a pair of weights
+constexpr int kTallTile = 12;
 #elif defined(__AVX2__)
-constexpr int kTallTile = 6;
+constexpr int kTallTile = 4;
 #else
 constexpr int kTallTile = 2;
 #endif
+
+// One k of a pair: T tokens by P panels. Beside the accumulators it needs P panels' weights and one activation.
+template <int T, int P, int Half, class W>
+static inline void accumulate_k(const float* x, int64_t ldx, const W* pair, int64_t stride, vf (&acc)[T][P][kVectors]) {
+    vf w[P][kVectors];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) w[p][v] = load_half<Half>(pair + p * stride, v * kLanes);
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+        const vf activation = splat(x[t * ldx + Half]);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v) acc[t][p][v] = w[p][v] * activation + acc[t][p][v];
+    }
+}
 
 // T tokens by P panels, all of k. Accumulators stay in registers: everything is unrolled.
 template <int T, int P, class W>
@@ -30,34 +50,16 @@ static inline void tile(const float* x, int64_t ldx, const W* panel, int64_t str
                 acc[t][p][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
     int64_t i = 0;
     for (; i + 2 <= k; i += 2) {
+        if constexpr (T <= 2) {
 #pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) {
-            const W* w = panel + p * stride;
-            if constexpr (T <= 2) {
+            for (int p = 0; p < P; ++p)
                 if (sizeof(W) == 4 || i % 4 == 0)
-                    __builtin_prefetch(reinterpret_cast<const char*>(w + i * 16) + kPrefetchBytes);
-            }
-#pragma GCC unroll 4
-            for (int v = 0; v < kVectors; ++v) {
-                const Pair pair = load_pair(w, i, v * kLanes);
-#pragma GCC unroll 16
-                for (int t = 0; t < T; ++t) {
-                    acc[t][p][v] = pair.first * x[t * ldx + i] + acc[t][p][v];
-                    acc[t][p][v] = pair.second * x[t * ldx + i + 1] + acc[t][p][v];
-                }
-            }
+                    __builtin_prefetch(reinterpret_cast<const char*>(panel + p * stride + i * 16) + kPrefetchBytes);
         }
+        accumulate_k<T, P, 0>(x + i, ldx, panel + i * 16, stride, acc);
+        accumulate_k<T, P, 1>(x + i, ldx, panel + i * 16, stride, acc);
     }
-    if (i < k) {
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-            for (int v = 0; v < kVectors; ++v) {
-                const vf w = load_pair(panel + p * stride, i, v * kLanes).first;
-#pragma GCC unroll 16
-                for (int t = 0; t < T; ++t) acc[t][p][v] = w * x[t * ldx + i] + acc[t][p][v];
-            }
-    }
+    if (i < k) accumulate_k<T, P, 0>(x + i, ldx, panel + i * 16, stride, acc);
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t)
 #pragma GCC unroll 8

@@ -30,7 +30,7 @@ static inline vf load(const float* p) {
     return v;
 }
 static inline void store(float* p, vf v) { std::memcpy(p, &v, sizeof v); }
-static inline vf splat(float x) { return vf{} + x; }
+static inline vf splat(float x) { return x - vf{}; }  // unlike x + 0 exact, and free, for -0 too
 static inline vf as_float(vu v) { return reinterpret_cast<vf>(v); }
 static inline vf as_float(vi v) { return reinterpret_cast<vf>(v); }
 static inline vf select(vi mask, vf a, vf b) { return mask ? a : b; }
@@ -76,17 +76,8 @@ static inline vf exp(vf x) {
     return select(tiny, splat(0.0F), p * as_float(exponent));
 }
 
-// Two consecutive k of kLanes rows. Layouts of a panel (16 rows, k ascending):
-//   f32, f16: [k][16];  bf16: [k / 2][16][2], so that one shift and one mask widen a pair.
-struct Pair {
-    vf first, second;
-};
-
-static inline Pair load_pair(const float* panel, int64_t k, int lane) {
-    const float* p = panel + k * 16 + lane;
-    return {load(p), load(p + 16)};
-}
-
+// Weights of kLanes rows at one k of a pair (k, k + 1). Layouts of a panel (16 rows, k ascending):
+//   f32, f16: [k][16];  bf16: [k / 2][16][2], so that a shift or a mask widens.
 struct bf16 {
     uint16_t bits;
 };
@@ -94,13 +85,21 @@ struct f16 {
     uint16_t bits;
 };
 
-static inline Pair load_pair(const bf16* panel, int64_t k, int lane) {
-    vu v;
-    std::memcpy(&v, panel + k * 16 + 2 * lane, sizeof v);
-    return {as_float(v << 16), as_float(v & 0xffff0000U)};
+template <int Half>
+static inline vf load_half(const float* pair, int lane) {
+    return load(pair + Half * 16 + lane);
 }
 
-static inline vf widen(const f16* p) {
+template <int Half>
+static inline vf load_half(const bf16* pair, int lane) {
+    vu v;
+    std::memcpy(&v, pair + 2 * lane, sizeof v);
+    return Half == 0 ? as_float(v << 16) : as_float(v & 0xffff0000U);
+}
+
+template <int Half>
+static inline vf load_half(const f16* pair, int lane) {
+    const f16* p = pair + Half * 16 + lane;
 #if defined(__AVX512F__)
     return reinterpret_cast<vf>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 #elif defined(__F16C__)
@@ -113,11 +112,6 @@ static inline vf widen(const f16* p) {
     const vf magnitude = as_float((wide & 0x7fffU) << 13) * splat(5.192296858534828e33F);
     return as_float(reinterpret_cast<vu>(magnitude) | ((wide & 0x8000U) << 16));
 #endif
-}
-
-static inline Pair load_pair(const f16* panel, int64_t k, int lane) {
-    const f16* p = panel + k * 16 + lane;
-    return {widen(p), widen(p + 16)};
 }
 
 static inline uint16_t to_bf16(float x) {  // round to nearest, ties to even
