@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from checkpoints import make_checkpoint
-from processes import run
+from processes import COMMAND, LIMIT_S, run
 
 ROOMY = 2**31 - 1  # positions: no memory holds the keys and values of so many
 
@@ -59,6 +61,24 @@ def test_a_reply_that_reaches_the_context_s_end_is_no_failure(tmp_path: Path) ->
     assert record["prompt_tokens"] + record["new_tokens"] == 96
     record = ask("--model", str(folder), "-p", "Hi", "--context", "64")
     assert record["prompt_tokens"] + record["new_tokens"] == 64
+
+
+def test_ctrl_c_stops_the_engine(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path, tokenizer=True, eos=383, max_positions=1_000_000)
+    (folder / "generation_config.json").unlink()
+    process = subprocess.Popen(
+        [*COMMAND, "--model", str(folder), "-p", "Hi", "--no-think"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.read(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, err) == (130, b"")
+    assert out.endswith(b"\n")
 
 
 def test_a_prompt_beyond_the_context_is_exit_code_5(chat_checkpoint: Path) -> None:
