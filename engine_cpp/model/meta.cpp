@@ -34,8 +34,7 @@ void Meta::validate() const {
     require_positive("dvoc", dvoc);
     require_positive("epsilon", epsilon);
     require_positive("theta", theta);
-    if (dh % 2 != 0)
-        throw ConfigError("meta.dh is " + std::to_string(dh) + "; RoPE rotates pairs, so it must be even");
+    if (dh % 2 != 0) throw ConfigError("meta.dh is " + std::to_string(dh) + "; RoPE rotates pairs, so it must be even");
     if (nh % nkvh != 0)
         throw ConfigError("meta.nh is " + std::to_string(nh) + " and meta.nkvh is " + std::to_string(nkvh) +
                           "; nkvh must divide nh");

@@ -6,8 +6,7 @@ namespace qwen3 {
 
 Rope::Rope(const Meta& meta) : inverse_frequency_(static_cast<size_t>(meta.dh / 2)) {
     for (size_t i = 0; i < inverse_frequency_.size(); ++i)
-        inverse_frequency_[i] =
-            1.0F / std::pow(meta.theta, static_cast<float>(2 * i) / static_cast<float>(meta.dh));
+        inverse_frequency_[i] = 1.0F / std::pow(meta.theta, static_cast<float>(2 * i) / static_cast<float>(meta.dh));
 }
 
 void Rope::angles(std::span<const int32_t> positions, std::vector<float>& cos, std::vector<float>& sin) const {

@@ -25,7 +25,11 @@ Shard shard_of(const Meta& meta, int64_t rank, int64_t size) {
     if (size > meta.nh)
         throw ConfigError(std::to_string(size) + " devices for " + std::to_string(meta.nh) +
                           " query heads; a device needs at least one: use fewer devices");
-    Shard shard{.rank = rank, .size = size, .query_heads = split(meta.nh, 1, rank, size), .kv_heads = {}, .mlp = {},
+    Shard shard{.rank = rank,
+                .size = size,
+                .query_heads = split(meta.nh, 1, rank, size),
+                .kv_heads = {},
+                .mlp = {},
                 .vocab = {}};
     shard.kv_heads = {shard.query_heads.begin / meta.group(), (shard.query_heads.end - 1) / meta.group() + 1};
     shard.mlp = split(meta.di, kMlpGranule, rank, size);

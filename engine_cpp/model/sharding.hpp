@@ -11,11 +11,11 @@ namespace qwen3 {
 
 // The units in which a dense Qwen3 is cut.
 enum class Unit : uint8_t {
-    whole,      // replicated
-    query_head, // dh rows or columns
-    kv_head,    // every KV head that the device's query heads use; replicated where two devices share one
-    mlp,        // whole quantization groups of down_proj
-    vocab,      // whole panels of 16 rows
+    whole,       // replicated
+    query_head,  // dh rows or columns
+    kv_head,     // every KV head that the device's query heads use; replicated where two devices share one
+    mlp,         // whole quantization groups of down_proj
+    vocab,       // whole panels of 16 rows
 };
 
 enum class Axis : uint8_t { none, rows, columns };

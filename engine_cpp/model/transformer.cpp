@@ -21,7 +21,7 @@ void Transformer::forward(const Batch& batch, KvPages& kv, Communicator& comm, s
     for (int64_t i = 0; i < shape_.meta.nlayer; ++i) {
         const Layer& w = weights_.layers[static_cast<size_t>(i)];
 
-        ops_.norm_qkv(hidden, *w.attn_norm, *w.q_proj, *w.k_proj, *w.v_proj, q, k, v);  // [ntok, nh*dh], 2 x [ntok, nkvh*dh]
+        ops_.norm_qkv(hidden, *w.attn_norm, *w.q_proj, *w.k_proj, *w.v_proj, q, k, v);  // [ntok, heads*dh]
         probe.mark(norm_qkv, i);
         ops_.qk_norm_rope_append(q, k, v, *w.attn_q_norm, *w.attn_k_norm, i);           // q in place; k, v into pages
         probe.mark(qk_norm_rope_append, i);
@@ -32,9 +32,9 @@ void Transformer::forward(const Batch& batch, KvPages& kv, Communicator& comm, s
         sum_over_ranks();
         probe.mark(all_reduce, i);
 
-        ops_.norm_gate_up_silu(hidden, *w.ffn_norm, *w.gate_proj, *w.up_proj, act);     // [ntok, di]
+        ops_.norm_gate_up_silu(hidden, *w.ffn_norm, *w.gate_proj, *w.up_proj, act);  // [ntok, di]
         probe.mark(norm_gate_up_silu, i);
-        ops_.down_residual(act, *w.down_proj, residual, hidden);                        // [ntok, d]
+        ops_.down_residual(act, *w.down_proj, residual, hidden);                     // [ntok, d]
         probe.mark(down_residual, i);
         sum_over_ranks();
         probe.mark(all_reduce, i);

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
-#include "ops/ops.hpp"
 #include "model/probe.hpp"
+#include "ops/ops.hpp"
 
 namespace qwen3 {
 

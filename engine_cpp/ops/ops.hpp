@@ -28,12 +28,12 @@ struct SequenceSpan {
 
 // One ragged step, as every device sees it.
 struct Batch {
-    std::span<const int32_t> tokens;       // [ntok]
-    std::span<const int32_t> positions;    // [ntok]
+    std::span<const int32_t> tokens;      // [ntok]
+    std::span<const int32_t> positions;   // [ntok]
     std::span<const SequenceSpan> sequences;
-    std::span<const int32_t> logit_rows;   // [nrows], rows whose logits are wanted
+    std::span<const int32_t> logit_rows;  // [nrows], rows whose logits are wanted
     std::span<const PageCopy> copies;
-    std::span<const float> cos, sin;       // [ntok, dh / 2]
+    std::span<const float> cos, sin;      // [ntok, dh / 2]
 
     int64_t ntok() const { return static_cast<int64_t>(tokens.size()); }
     int64_t nrows() const { return static_cast<int64_t>(logit_rows.size()); }
@@ -89,8 +89,8 @@ public:
     virtual void norm_qkv(const Buffer& hidden, const Vector& norm, const Matrix& wq, const Matrix& wk,
                           const Matrix& wv, Buffer& q, Buffer& k, Buffer& v) = 0;
     // RMSNorm per head, then RoPE; q in place, k and v into the pages of this layer.
-    virtual void qk_norm_rope_append(Buffer& q, Buffer& k, const Buffer& v, const Vector& q_norm,
-                                     const Vector& k_norm, int64_t layer) = 0;
+    virtual void qk_norm_rope_append(Buffer& q, Buffer& k, const Buffer& v, const Vector& q_norm, const Vector& k_norm,
+                                     int64_t layer) = 0;
     // out [ntok, nh*dh]: causal softmax(q k / sqrt(dh)) v over each sequence's pages.
     virtual void attention(const Buffer& q, Buffer& out, int64_t layer) = 0;
     // hidden [ntok, d] = attn wo (+ hidden, on the rank that carries the residual).

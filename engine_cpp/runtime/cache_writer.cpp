@@ -12,7 +12,8 @@ CacheLease::CacheLease(std::shared_ptr<KvCache> cache) : cache_(std::move(cache)
     const std::lock_guard lock(cache_->mutex_);
     if (cache_->busy_.exchange(true, std::memory_order_acq_rel)) {
         cache_.reset();
-        throw ConfigError("this KV cache is in use by another generation or step; fork it, or wait until that has ended");
+        throw ConfigError(
+            "this KV cache is in use by another generation or step; fork it, or wait until that has ended");
     }
 }
 

@@ -57,7 +57,8 @@ DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::ve
     on_all([&](Worker& worker, int64_t rank) {
         const DeviceShape& shape = shapes[static_cast<size_t>(rank)];
         const auto own = static_cast<int>(std::max<int64_t>(1, split(threads, 1, rank, size).size()));
-        worker.ops = std::make_unique<cpu::CpuOps>(shape, own, spin_policy(std::max<int>(threads, static_cast<int>(size))));
+        worker.ops =
+            std::make_unique<cpu::CpuOps>(shape, own, spin_policy(std::max<int>(threads, static_cast<int>(size))));
         worker.comm = shared_.communicator(rank);
         worker.probe = std::make_unique<Probe>(meta.nlayer);
         auto loaded = [&](size_t bytes) {
@@ -66,8 +67,8 @@ DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::ve
             if (stopped) throw Cancelled("loading was cancelled");
         };
         try {
-            worker.transformer = std::make_unique<Transformer>(*worker.ops, shape,
-                                                               load_shard(*worker.ops, shape, weights, loaded));
+            worker.transformer =
+                std::make_unique<Transformer>(*worker.ops, shape, load_shard(*worker.ops, shape, weights, loaded));
         } catch (...) {
             stopped = true;
             throw;

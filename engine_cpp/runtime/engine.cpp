@@ -183,7 +183,8 @@ void EngineImpl::step(std::span<const StepRequest> requests) {
         check_cache(request.cache);
         leases.emplace_back(request.cache);
         check_fits(request.cache->size() + static_cast<int64_t>(request.tokens.size()));
-        if (request.rows != LogitsRows::none && !request.logits) throw ConfigError("a request has no room for its logits");
+        if (request.rows != LogitsRows::none && !request.logits)
+            throw ConfigError("a request has no room for its logits");
     }
     on_engine_thread([&] {
         StepBatch batch;
@@ -305,7 +306,8 @@ bool EngineImpl::generate_step() {
     for (const auto& [generation, tokens] : served) {
         generation->evaluated(tokens, step_ns);
         if (generation->pending() > 0) continue;
-        const auto logits = std::span(logits_).subspan(row++ * static_cast<size_t>(meta_.dvoc), static_cast<size_t>(meta_.dvoc));
+        const auto logits =
+            std::span(logits_).subspan(row++ * static_cast<size_t>(meta_.dvoc), static_cast<size_t>(meta_.dvoc));
         try {
             draw_token(*generation, logits, step_ns);
         } catch (...) {
@@ -349,10 +351,12 @@ std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights,
     auto require = [](bool ok, const std::string& what) {
         if (!ok) throw ConfigError("option " + what);
     };
-    require(options.context >= 0 && options.context <= meta.dctx,
-            "context is " + std::to_string(options.context) + "; this model holds 2 to " + std::to_string(meta.dctx) + " tokens");
+    require(options.context >= 0 && options.context <= meta.dctx, "context is " + std::to_string(options.context) +
+                                                                      "; this model holds 2 to " +
+                                                                      std::to_string(meta.dctx) + " tokens");
     require(options.context != 1, "context is 1; a prompt and a reply need at least 2 tokens");
-    require(options.threads >= 0 && options.threads <= 4096, "threads is " + std::to_string(options.threads) + "; expected 1 to 4096");
+    require(options.threads >= 0 && options.threads <= 4096,
+            "threads is " + std::to_string(options.threads) + "; expected 1 to 4096");
     require(options.kv_budget >= 0, "kv_budget is negative");
     require(options.prefill_chunk > 0, "prefill_chunk must be positive");
     require(options.kv != DType::f16, "kv is f16; the KV cache is stored as f32 or bf16");

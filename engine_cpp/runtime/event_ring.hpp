@@ -15,9 +15,7 @@ public:
     bool full() const {
         return written_.load(std::memory_order_relaxed) - read_.load(std::memory_order_acquire) == slots_.size();
     }
-    bool empty() const {
-        return written_.load(std::memory_order_acquire) == read_.load(std::memory_order_relaxed);
-    }
+    bool empty() const { return written_.load(std::memory_order_acquire) == read_.load(std::memory_order_relaxed); }
 
     bool push(const Event& event) {  // the writer's
         if (full()) return false;

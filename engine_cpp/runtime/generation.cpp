@@ -104,7 +104,8 @@ std::optional<int32_t> GenerationState::next_forced() {
 
 void GenerationState::evaluated(int64_t n, int64_t step_ns) {
     const std::lock_guard lock(mutex_);
-    const int64_t of_prompt = std::max<int64_t>(0, std::min<int64_t>(n, prompt_tokens_ - static_cast<int64_t>(evaluated_)));
+    const int64_t of_prompt =
+        std::max<int64_t>(0, std::min<int64_t>(n, prompt_tokens_ - static_cast<int64_t>(evaluated_)));
     evaluated_ += static_cast<size_t>(n);
     stats_.prefill_tokens += of_prompt;
     if (of_prompt > 0) stats_.prefill_ns += step_ns;
@@ -124,14 +125,19 @@ void GenerationState::emit(const TokenEvent& drawn) {
         stats_.new_tokens += 1;
         stats_.decode_ns = ns(now - first_token_);
         event.stop = stops_at(event.id, sampling_);
-        if (event.stop) reason = FinishReason::stop;
-        else if (sampling_.max_new_tokens && stats_.new_tokens >= *sampling_.max_new_tokens) reason = FinishReason::length;
-        else if (event.index + 1 >= context_) reason = FinishReason::length;
+        if (event.stop)
+            reason = FinishReason::stop;
+        else if (sampling_.max_new_tokens && stats_.new_tokens >= *sampling_.max_new_tokens)
+            reason = FinishReason::length;
+        else if (event.index + 1 >= context_)
+            reason = FinishReason::length;
         ring_.push(event);  // the scheduler leaves a generation with a full ring alone
     }
     if (!event.stop) tokens_.push_back(event.id);
-    if (reason == FinishReason::none) changed_.notify_all();
-    else finish(reason);
+    if (reason == FinishReason::none)
+        changed_.notify_all();
+    else
+        finish(reason);
 }
 
 void GenerationState::finish(FinishReason reason, std::exception_ptr error) {

@@ -80,7 +80,7 @@ private:
     std::optional<CacheLease> lease_;  // let go when the generation ends
     std::vector<int32_t> tokens_;      // prompt and reply
     const int64_t prompt_tokens_;
-    size_t evaluated_;  // of them, in the cache
+    size_t evaluated_;                 // of them, in the cache
     Clock::time_point first_token_;
 };
 

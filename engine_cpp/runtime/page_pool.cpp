@@ -20,8 +20,7 @@ std::vector<int32_t> PagePool::acquire(int64_t n) {
         throw OutOfMemory("the KV cache is full: " + std::to_string(n) + " pages are needed, " +
                           std::to_string(available) + " are free (" + std::to_string(available * kPageTokens) +
                           " tokens fit) of a budget of " + std::to_string(total() * page_bytes_ >> 20) + " MiB for " +
-                          std::to_string(total() * kPageTokens) +
-                          " tokens; drop a cache or raise the budget");
+                          std::to_string(total() * kPageTokens) + " tokens; drop a cache or raise the budget");
     std::vector<int32_t> pages(free_.end() - n, free_.end());
     free_.resize(free_.size() - static_cast<size_t>(n));
     for (int32_t page : pages) holders_[static_cast<size_t>(page)] = 1;

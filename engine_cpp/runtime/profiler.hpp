@@ -15,7 +15,8 @@ public:
     Profiler();
 
     // One finished step of `tokens` rows; probes: one per device.
-    void record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sample_ns, const std::vector<const Probe*>& probes);
+    void record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sample_ns,
+                const std::vector<const Probe*>& probes);
     Profile snapshot() const;
     void reset();
 

@@ -26,7 +26,7 @@ public:
     // Both throw DeviceError once the queue is closed.
     void post(std::shared_ptr<GenerationState> generation);
     void post(Job job);
-    void wake();   // something that the engine's thread looks at has changed
+    void wake();  // something that the engine's thread looks at has changed
     void close();
 
     // Everything that has arrived, in order. Waits for an arrival or a wake-up if asked to.

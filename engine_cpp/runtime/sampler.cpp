@@ -47,13 +47,15 @@ Draw Sampler::draw(std::span<const float> logits, const SamplingParams& params, 
     };
 
     Draw draw;
-    if (forced) draw.id = *forced;
-    else draw.id = choose(penalise(logits, params, context, prompt_tokens), params, static_cast<int64_t>(context.size()));
+    if (forced)
+        draw.id = *forced;
+    else
+        draw.id =
+            choose(penalise(logits, params, context, prompt_tokens), params, static_cast<int64_t>(context.size()));
     draw.logprob = logprob(draw.id);
     if (params.top_logprobs > 0) {
         best(logits, static_cast<size_t>(params.top_logprobs));
-        for (const Candidate& c : candidates_)
-            draw.top[static_cast<size_t>(draw.top_count++)] = {c.id, logprob(c.id)};
+        for (const Candidate& c : candidates_) draw.top[static_cast<size_t>(draw.top_count++)] = {c.id, logprob(c.id)};
     }
     return draw;
 }

@@ -23,8 +23,13 @@ bool StepBatch::prefill() const {
 
 Batch StepBatch::view(const Rope& rope) {
     rope.angles(positions_, cos_, sin_);
-    return {.tokens = tokens_, .positions = positions_, .sequences = sequences_, .logit_rows = logit_rows_,
-            .copies = copies_, .cos = cos_, .sin = sin_};
+    return {.tokens = tokens_,
+            .positions = positions_,
+            .sequences = sequences_,
+            .logit_rows = logit_rows_,
+            .copies = copies_,
+            .cos = cos_,
+            .sin = sin_};
 }
 
 void StepBatch::commit() {

@@ -1,4 +1,5 @@
-// The smallest harness that names what failed: a program is a list of named cases; it exits with the number that failed.
+// The smallest harness that names what failed: a program is a list of named cases; it exits with the number that
+// failed.
 #pragma once
 
 #include <cstdio>
@@ -52,26 +53,25 @@ inline int run_all() {
 
 #define QWEN3_JOIN_(a, b) a##b
 #define QWEN3_JOIN(a, b) QWEN3_JOIN_(a, b)
-#define TEST(name, ...) \
-    static const qwen3::test::Register QWEN3_JOIN(registered_, __LINE__)(name, [] __VA_ARGS__)
+#define TEST(name, ...) static const qwen3::test::Register QWEN3_JOIN(registered_, __LINE__)(name, [] __VA_ARGS__)
 
-#define CHECK(condition)                                                             \
-    do {                                                                             \
+#define CHECK(condition)                                                              \
+    do {                                                                              \
         if (!(condition)) throw qwen3::test::Failure(__FILE__, __LINE__, #condition); \
     } while (false)
 
 // The statement must throw the type, with a message that holds the text.
-#define CHECK_THROWS(statement, Type, text)                                                                     \
-    do {                                                                                                        \
-        bool thrown = false;                                                                                    \
-        try {                                                                                                   \
-            statement;                                                                                          \
-        } catch (const Type& error) {                                                                           \
-            thrown = true;                                                                                      \
-            if (std::string(error.what()).find(text) == std::string::npos)                                      \
-                throw qwen3::test::Failure(__FILE__, __LINE__, std::string("message is: ") + error.what());     \
-        }                                                                                                       \
-        if (!thrown) throw qwen3::test::Failure(__FILE__, __LINE__, #statement " did not throw " #Type);        \
+#define CHECK_THROWS(statement, Type, text)                                                                 \
+    do {                                                                                                    \
+        bool thrown = false;                                                                                \
+        try {                                                                                               \
+            statement;                                                                                      \
+        } catch (const Type& error) {                                                                       \
+            thrown = true;                                                                                  \
+            if (std::string(error.what()).find(text) == std::string::npos)                                  \
+                throw qwen3::test::Failure(__FILE__, __LINE__, std::string("message is: ") + error.what()); \
+        }                                                                                                   \
+        if (!thrown) throw qwen3::test::Failure(__FILE__, __LINE__, #statement " did not throw " #Type);    \
     } while (false)
 
 #define TEST_MAIN() \

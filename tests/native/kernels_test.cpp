@@ -62,12 +62,16 @@ TEST("half and bfloat16 conversions round to nearest even and keep what is not f
     for (uint32_t bits = 0; bits < 0x10000; ++bits) {  // every value there and back
         const F16 h{static_cast<uint16_t>(bits)};
         const Bf16 b{static_cast<uint16_t>(bits)};
-        if (std::isnan(to_f32(h))) CHECK(std::isnan(to_f32(to_f16(to_f32(h)))));
-        else CHECK(to_f16(to_f32(h)).bits == h.bits);
-        if (std::isnan(to_f32(b))) CHECK(std::isnan(to_f32(to_bf16(to_f32(b)))));
-        else CHECK(to_bf16(to_f32(b)).bits == b.bits);
+        if (std::isnan(to_f32(h)))
+            CHECK(std::isnan(to_f32(to_f16(to_f32(h)))));
+        else
+            CHECK(to_f16(to_f32(h)).bits == h.bits);
+        if (std::isnan(to_f32(b)))
+            CHECK(std::isnan(to_f32(to_bf16(to_f32(b)))));
+        else
+            CHECK(to_bf16(to_f32(b)).bits == b.bits);
     }
-    CHECK(to_f32(to_f16(1.0F + 0x1p-11F)) == 1.0F);               // a tie, to even
+    CHECK(to_f32(to_f16(1.0F + 0x1p-11F)) == 1.0F);                // a tie, to even
     CHECK(to_f32(to_f16(1.0F + 3 * 0x1p-11F)) == 1.0F + 0x1p-9F);  // a tie, up to even
     CHECK(std::isinf(to_f32(to_f16(65520.0F))) && to_f32(to_f16(65519.0F)) == 65504.0F);
     CHECK(to_f32(to_f16(0x1p-24F)) == 0x1p-24F && to_f32(to_f16(0x1p-26F)) == 0.0F);
@@ -87,9 +91,17 @@ TEST("matmul equals a double loop for all types, odd shapes and slices, with and
                         for (bool accumulate : {false, true}) {
                             std::vector<float> y = noise(static_cast<size_t>(tokens * rows), 3);
                             const std::vector<float> before = y;
-                            matmul_of(kernels, dtype)({.x = x.data(), .ldx = k, .tokens = tokens, .panels = w.panel(0),
-                                                       .panel_bytes = w.panel_bytes(), .panel_count = w.panels(), .k = k,
-                                                       .y = y.data(), .ldy = rows, .rows = rows, .accumulate = accumulate});
+                            matmul_of(kernels, dtype)({.x = x.data(),
+                                                       .ldx = k,
+                                                       .tokens = tokens,
+                                                       .panels = w.panel(0),
+                                                       .panel_bytes = w.panel_bytes(),
+                                                       .panel_count = w.panels(),
+                                                       .k = k,
+                                                       .y = y.data(),
+                                                       .ldy = rows,
+                                                       .rows = rows,
+                                                       .accumulate = accumulate});
                             for (int64_t t = 0; t < tokens; ++t)
                                 for (int64_t r = 0; r < rows; ++r) {
                                     std::vector<float> row(static_cast<size_t>(k));
@@ -97,7 +109,8 @@ TEST("matmul equals a double loop for all types, odd shapes and slices, with and
                                     double expected = accumulate ? before[static_cast<size_t>(t * rows + r)] : 0.0;
                                     double scale = std::fabs(expected);
                                     for (int64_t i = 0; i < k; ++i) {
-                                        const double term = double{row[static_cast<size_t>(i)]} * x[static_cast<size_t>(t * k + i)];
+                                        const double term =
+                                            double{row[static_cast<size_t>(i)]} * x[static_cast<size_t>(t * k + i)];
                                         expected += term, scale += std::fabs(term);
                                     }
                                     CHECK(std::fabs(y[static_cast<size_t>(t * rows + r)] - expected) <= 2e-6 * scale);
@@ -117,8 +130,16 @@ TEST("a token's product has the same bits in any batch and any share of the pane
             const std::vector<float> x = noise(static_cast<size_t>(tokens * k), 5);
             std::vector<float> together(static_cast<size_t>(tokens * rows)), alone = together;
             const auto matmul = matmul_of(kernels, dtype);
-            MatmulArgs args{.x = x.data(), .ldx = k, .tokens = tokens, .panels = w.panel(0), .panel_bytes = w.panel_bytes(),
-                            .panel_count = w.panels(), .k = k, .y = together.data(), .ldy = rows, .rows = rows,
+            MatmulArgs args{.x = x.data(),
+                            .ldx = k,
+                            .tokens = tokens,
+                            .panels = w.panel(0),
+                            .panel_bytes = w.panel_bytes(),
+                            .panel_count = w.panels(),
+                            .k = k,
+                            .y = together.data(),
+                            .ldy = rows,
+                            .rows = rows,
                             .accumulate = false};
             matmul(args);
             for (int64_t t = 0; t < tokens; ++t)
@@ -162,7 +183,8 @@ TEST("RMSNorm, head norm with RoPE and SiLU equal their definitions", {
             kernels.silu_mul(gate.data(), weight.data(), n);
             for (size_t i = 0; i < size; ++i) {
                 const double g = before[i];
-                CHECK(std::fabs(gate[i] - g / (1.0 + std::exp(-g)) * weight[i]) < 2e-6 * (1.0 + std::fabs(g * weight[i])));
+                CHECK(std::fabs(gate[i] - g / (1.0 + std::exp(-g)) * weight[i]) <
+                      2e-6 * (1.0 + std::fabs(g * weight[i])));
             }
         }
     });
@@ -174,7 +196,8 @@ TEST("attention over pages equals softmax(q k) v, across page boundaries, for bo
             for (int64_t dh : {8, 24, 64})
                 for (int64_t context : {1, 15, 64, 65, 200}) {
                     const size_t element = half ? 2 : 4;
-                    const int64_t heads = 3, pages = (context + 63) / 64, tokens = std::min<int64_t>(context, kQueryBlock);
+                    const int64_t heads = 3, pages = (context + 63) / 64,
+                                  tokens = std::min<int64_t>(context, kQueryBlock);
                     const size_t k_bytes = static_cast<size_t>(kPageTokens * dh) * element;
                     const size_t v_bytes = static_cast<size_t>(kPageTokens * round_up(dh, kPanel)) * element;
                     std::vector<std::vector<char>> k(static_cast<size_t>(pages), std::vector<char>(k_bytes));
@@ -183,7 +206,8 @@ TEST("attention over pages equals softmax(q k) v, across page boundaries, for bo
                     const std::vector<float> values = noise(static_cast<size_t>(context * dh), 9);
                     std::vector<const char*> k_pages, v_pages;
                     for (int64_t p = 0; p < pages; ++p)
-                        k_pages.push_back(k[static_cast<size_t>(p)].data()), v_pages.push_back(v[static_cast<size_t>(p)].data());
+                        k_pages.push_back(k[static_cast<size_t>(p)].data()),
+                            v_pages.push_back(v[static_cast<size_t>(p)].data());
                     for (int64_t t = 0; t < context; ++t)
                         (half ? kernels.append_bf16 : kernels.append_f32)(
                             keys.data() + t * dh, values.data() + t * dh, dh,
@@ -193,9 +217,17 @@ TEST("attention over pages equals softmax(q k) v, across page boundaries, for bo
                     const std::vector<float> q = noise(static_cast<size_t>(tokens * ld), 10);
                     std::vector<float> out(q.size());
                     std::vector<float> scratch(static_cast<size_t>(attention_scratch(heads, dh)));
-                    (half ? kernels.attention_bf16 : kernels.attention_f32)(
-                        {.q = q.data(), .ldq = ld, .out = out.data(), .ldout = ld, .tokens = tokens, .heads = heads, .dh = dh,
-                         .first_position = context - tokens, .k = k_pages.data(), .v = v_pages.data(), .scratch = scratch.data()});
+                    (half ? kernels.attention_bf16 : kernels.attention_f32)({.q = q.data(),
+                                                                             .ldq = ld,
+                                                                             .out = out.data(),
+                                                                             .ldout = ld,
+                                                                             .tokens = tokens,
+                                                                             .heads = heads,
+                                                                             .dh = dh,
+                                                                             .first_position = context - tokens,
+                                                                             .k = k_pages.data(),
+                                                                             .v = v_pages.data(),
+                                                                             .scratch = scratch.data()});
 
                     auto stored = [&](float x) { return half ? to_f32(to_bf16(x)) : x; };
                     for (int64_t t = 0; t < tokens; ++t)
@@ -206,13 +238,15 @@ TEST("attention over pages equals softmax(q k) v, across page boundaries, for bo
                             double total = 0;
                             for (int64_t s = 0; s < visible; ++s) {
                                 double dot = 0;
-                                for (int64_t i = 0; i < dh; ++i) dot += double{query[i]} * stored(keys[static_cast<size_t>(s * dh + i)]);
+                                for (int64_t i = 0; i < dh; ++i)
+                                    dot += double{query[i]} * stored(keys[static_cast<size_t>(s * dh + i)]);
                                 total += p[static_cast<size_t>(s)] = std::exp(dot / std::sqrt(static_cast<double>(dh)));
                             }
                             for (int64_t i = 0; i < dh; ++i) {
                                 double expected = 0;
                                 for (int64_t s = 0; s < visible; ++s)
-                                    expected += p[static_cast<size_t>(s)] / total * stored(values[static_cast<size_t>(s * dh + i)]);
+                                    expected += p[static_cast<size_t>(s)] / total *
+                                                stored(values[static_cast<size_t>(s * dh + i)]);
                                 CHECK(std::fabs(out[static_cast<size_t>(t * ld + h * dh + i)] - expected) < 1e-5);
                             }
                         }

@@ -26,13 +26,17 @@ TEST("a ring between two threads loses and reorders nothing", {
     EventRing<int> ring(16);
     std::thread writer([&] {
         for (int i = 0; i < kEvents;)
-            if (ring.push(i)) ++i;
-            else std::this_thread::yield();
+            if (ring.push(i))
+                ++i;
+            else
+                std::this_thread::yield();
     });
     bool ordered = true;
     for (int expected = 0, value = 0; expected < kEvents;)
-        if (ring.pop(value)) ordered &= value == expected++;
-        else std::this_thread::yield();
+        if (ring.pop(value))
+            ordered &= value == expected++;
+        else
+            std::this_thread::yield();
     writer.join();
     CHECK(ordered && ring.empty());
 });

@@ -38,9 +38,7 @@ TEST("uniform numbers stay in [0, 1), and have the right mean and spread", {
     CHECK(std::fabs(sum / kDraws - 0.5) < 0.01 && std::fabs(squares / kDraws - 1.0 / 3) < 0.01);
 });
 
-TEST("greedy takes the largest, the lowest id among equals", {
-    CHECK(draw({.temperature = 0.0F}).id == 1);
-});
+TEST("greedy takes the largest, the lowest id among equals", { CHECK(draw({.temperature = 0.0F}).id == 1); });
 
 TEST("the log probability is the model's own, whatever the filters", {
     double total = 0;

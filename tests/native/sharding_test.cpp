@@ -92,8 +92,7 @@ TEST("slices are cut along the table's axis and whole along the other", {
     CHECK((slice_of(Slot::attn_q_norm, m, shard).columns == Range{0, 24}));
 });
 
-TEST("more devices than query heads is an error that says both", {
-    CHECK_THROWS(shard_of(meta(), 0, 9), ConfigError, "9 devices for 8 query heads");
-});
+TEST("more devices than query heads is an error that says both",
+     { CHECK_THROWS(shard_of(meta(), 0, 9), ConfigError, "9 devices for 8 query heads"); });
 
 TEST_MAIN()

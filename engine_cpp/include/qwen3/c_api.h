@@ -29,8 +29,8 @@ typedef struct {
     float epsilon, theta;
     const uint32_t* end_tokens; /* may be null when n_end_tokens is 0 */
     size_t n_end_tokens;
-    int tie_embd;            /* non-zero: output_embd is input_embd */
-    Qwen3DataType dt_logits; /* storage of the KV cache; QWEN3_AUTO = f32 for f32 weights, else bf16 */
+    int tie_embd;               /* non-zero: output_embd is input_embd */
+    Qwen3DataType dt_logits;    /* storage of the KV cache; QWEN3_AUTO = f32 for f32 weights, else bf16 */
 } Qwen3Meta;
 
 /* A host tensor, row-major and contiguous; read while createQwen3Model runs. A null data pointer is an empty slot. */
@@ -44,9 +44,9 @@ typedef struct {
 /* Arrays have nlayer entries. Projections are [out, in] as in the checkpoint. */
 typedef struct {
     size_t nlayer;
-    Qwen3Tensor input_embd;  /* [dvoc, d] */
-    Qwen3Tensor output_norm; /* [d] */
-    Qwen3Tensor output_embd; /* [dvoc, d]; empty when tied */
+    Qwen3Tensor input_embd;           /* [dvoc, d] */
+    Qwen3Tensor output_norm;          /* [d] */
+    Qwen3Tensor output_embd;          /* [dvoc, d]; empty when tied */
     const Qwen3Tensor* attn_norm;     /* [d] */
     const Qwen3Tensor* attn_q_norm;   /* [dh] */
     const Qwen3Tensor* attn_k_norm;   /* [dh] */

@@ -47,7 +47,7 @@ struct GenerationRequest {
     std::vector<int32_t> tokens;     // the whole context; what the cache already holds is reused
     std::shared_ptr<KvCache> cache;  // null = a fresh one
     SamplingParams sampling;
-    bool background = false;  // only when nothing else wants to run
+    bool background = false;         // only when nothing else wants to run
 };
 
 struct Memory {

@@ -25,10 +25,10 @@ constexpr size_t kStepVerbs = 4;
 std::string_view verb_name(StepVerb verb);
 
 struct StepProfile {
-    int64_t tokens = 0;                                            // rows of the ragged batch
-    int64_t step_ns = 0;                                           // wall time, sampling included
-    std::vector<std::array<int64_t, kLayerVerbs>> layers;          // ns; [devices * nlayer], device-major
-    std::vector<std::array<int64_t, kStepVerbs>> others;           // ns; [devices]; sample on the first alone
+    int64_t tokens = 0;                                    // rows of the ragged batch
+    int64_t step_ns = 0;                                   // wall time, sampling included
+    std::vector<std::array<int64_t, kLayerVerbs>> layers;  // ns; [devices * nlayer], device-major
+    std::vector<std::array<int64_t, kStepVerbs>> others;   // ns; [devices]; sample on the first alone
 };
 
 struct Profile {

@@ -46,10 +46,14 @@ inline F16 to_f16(float x) {  // round to nearest, ties to even
 
 template <class To, class From>
 To convert(From x) {
-    if constexpr (std::is_same_v<To, From>) return x;  // as the file has it, NaN bits included
-    else if constexpr (std::is_same_v<To, float>) return to_f32(x);
-    else if constexpr (std::is_same_v<To, Bf16>) return to_bf16(to_f32(x));
-    else return to_f16(to_f32(x));
+    if constexpr (std::is_same_v<To, From>)
+        return x;  // as the file has it, NaN bits included
+    else if constexpr (std::is_same_v<To, float>)
+        return to_f32(x);
+    else if constexpr (std::is_same_v<To, Bf16>)
+        return to_bf16(to_f32(x));
+    else
+        return to_f16(to_f32(x));
 }
 
 }  // namespace qwen3::cpu

@@ -8,8 +8,8 @@
 #include "ops/cpu/kernels/kernels.hpp"
 #include "ops/cpu/kv_pages.hpp"
 #include "ops/cpu/packed_matrix.hpp"
-#include "threads/thread_pool.hpp"
 #include "ops/ops.hpp"
+#include "threads/thread_pool.hpp"
 
 namespace qwen3::cpu {
 
@@ -87,7 +87,7 @@ private:
     const Kernels& kernels_;
     ThreadPool pool_;
 
-    const Batch* batch_ = nullptr;  // of the current step
+    const Batch* batch_ = nullptr;   // of the current step
     CpuKvPages* kv_ = nullptr;
     std::vector<int32_t> all_rows_;  // 0 .. ntok - 1
 
@@ -96,7 +96,7 @@ private:
         const SequenceSpan* sequence;
         int64_t first_row;  // within the sequence
         int64_t rows;
-        int64_t head;  // local KV head
+        int64_t head;       // local KV head
     };
     std::vector<AttentionItem> attention_items_;
 
@@ -104,7 +104,7 @@ private:
     std::unique_ptr<CpuBuffer> up_;      // [ntok, di]
     struct AttentionScratch {
         std::vector<float> floats;
-        std::vector<const char*> k, v;  // page pointers
+        std::vector<const char*> k, v;                 // page pointers
     };
     std::vector<AttentionScratch> attention_scratch_;  // [threads]
 };

@@ -12,8 +12,10 @@ void CpuOps::embed(const Matrix& table, Buffer& hidden) {
         const Range mine = share(batch_->ntok(), thread);
         for (int64_t t = mine.begin; t < mine.end; ++t) {
             const int64_t id = batch_->tokens[static_cast<size_t>(t)];
-            if (id >= vocab.begin && id < vocab.end) rows.read_row(id - vocab.begin, out.row(t));
-            else std::fill_n(out.row(t), shape_.meta.d, 0.0F);  // another device holds it
+            if (id >= vocab.begin && id < vocab.end)
+                rows.read_row(id - vocab.begin, out.row(t));
+            else
+                std::fill_n(out.row(t), shape_.meta.d, 0.0F);  // another device holds it
         }
     });
 }

@@ -3,8 +3,8 @@
 
 #include "ops/cpu/kernels/kernels.hpp"
 #include "ops/cpu/memory.hpp"
-#include "threads/thread_pool.hpp"
 #include "ops/ops.hpp"
+#include "threads/thread_pool.hpp"
 
 namespace qwen3::cpu {
 

@@ -45,13 +45,13 @@ static inline float softmax_page(float* s, int64_t visible, float* maximum, floa
 
 template <class KV>
 static void attention(const AttentionArgs& a) {
-    const int64_t rows = a.tokens * a.heads;  // row = token * heads + head
+    const int64_t rows = a.tokens * a.heads;   // row = token * heads + head
     const int64_t wide = round_up(a.dh, 16);
-    float* q = a.scratch;                 // [rows, dh], scaled
-    float* scores = q + rows * a.dh;      // [rows, 64]
+    float* q = a.scratch;                      // [rows, dh], scaled
+    float* scores = q + rows * a.dh;           // [rows, 64]
     float* out = scores + rows * kPageTokens;  // [rows, wide]
-    float* maximum = out + rows * wide;   // [rows]
-    float* total = maximum + rows;        // [rows]
+    float* maximum = out + rows * wide;        // [rows]
+    float* total = maximum + rows;             // [rows]
 
     const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(a.dh));
     for (int64_t r = 0; r < rows; ++r) {

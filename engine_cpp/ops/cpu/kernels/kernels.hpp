@@ -12,16 +12,16 @@ constexpr int64_t kQueryBlock = 16;  // tokens of one attention call
 // y[t, row] = (accumulate ? y[t, row] : 0) + sum over k of x[t, k] * w[row, k], one chain per output with k ascending:
 // the same bits whatever the number of tokens, panels or threads.
 struct MatmulArgs {
-    const float* x;       // [tokens, ldx]
-    int64_t ldx;          // floats
+    const float* x;      // [tokens, ldx]
+    int64_t ldx;         // floats
     int64_t tokens;
-    const void* panels;   // the first panel of this call
+    const void* panels;  // the first panel of this call
     int64_t panel_bytes;
     int64_t panel_count;
-    int64_t k;            // columns of w
-    float* y;             // [tokens, ldy], at the first panel's first row
-    int64_t ldy;          // floats
-    int64_t rows;         // of y: the last panel may be partial
+    int64_t k;     // columns of w
+    float* y;      // [tokens, ldy], at the first panel's first row
+    int64_t ldy;   // floats
+    int64_t rows;  // of y: the last panel may be partial
     bool accumulate;
 };
 
@@ -57,8 +57,8 @@ struct Kernels {
 
     void (*rms_norm)(const float* x, const float* weight, float epsilon, int64_t n, float* y);
     // One head: RMSNorm over dh, then RoPE. y may be x.
-    void (*norm_rope)(const float* x, const float* weight, float epsilon, const float* cos, const float* sin, int64_t dh,
-                      float* y);
+    void (*norm_rope)(const float* x, const float* weight, float epsilon, const float* cos, const float* sin,
+                      int64_t dh, float* y);
     void (*silu_mul)(float* gate, const float* up, int64_t n);  // gate = silu(gate) * up
 
     void (*matmul_f32)(const MatmulArgs&);

@@ -6,8 +6,8 @@
 
 namespace qwen3::cpu::QWEN3_KERNELS_ISA {
 
-constexpr int kVectors = 16 / kLanes;           // vectors of a panel
-constexpr int64_t kPrefetchBytes = 4096;        // ahead in the stream of weights
+constexpr int kVectors = 16 / kLanes;     // vectors of a panel
+constexpr int64_t kPrefetchBytes = 4096;  // ahead in the stream of weights
 // Tokens of the tallest tile: its accumulators, the weights of one k and an activation fit the registers. On AVX2 six
 // would fit by hand; g++ 12 spills them and runs slower than four.
 #if defined(__AVX512F__)
@@ -92,8 +92,7 @@ static inline void panel_product(const float* x, int64_t ldx, int64_t tokens, co
             rows_of_tiles<4>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
     for (; t + 2 <= tokens; t += 2)
         rows_of_tiles<2>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
-    if (t < tokens)
-        rows_of_tiles<1>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+    if (t < tokens) rows_of_tiles<1>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
 }
 
 template <class W>

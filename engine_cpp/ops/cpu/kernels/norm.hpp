@@ -23,8 +23,8 @@ static void rms_norm(const float* x, const float* weight, float epsilon, int64_t
     for (int64_t i = 0; i < n; ++i) y[i] = x[i] * scale * weight[i];
 }
 
-static void norm_rope(const float* x, const float* weight, float epsilon, const float* cos, const float* sin, int64_t dh,
-                      float* y) {
+static void norm_rope(const float* x, const float* weight, float epsilon, const float* cos, const float* sin,
+                      int64_t dh, float* y) {
     const float scale = inverse_rms(x, epsilon, dh);
     const int64_t half = dh / 2;
     for (int64_t i = 0; i < half; ++i) {
