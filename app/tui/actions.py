@@ -1,7 +1,7 @@
 """Everything a person can do, once: keys, palette, help and the line of hints are all made from this list.
 
 An action `turn.stop` runs the method `action_turn_stop` of the widget or screen that owns its scope. The id is also
-the binding's id, so a keymap can rebind it.
+the binding's id, so that a keymap can rebind it. Only the prompt looks its keys up itself: see `PromptArea`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "app.interrupt", ("ctrl+c",), "Copy the selection; else stop; else twice to quit", "app", "Chat", palette=False
     ),
-    Action("app.end_of_input", ("ctrl+d",), "Quit when the prompt is empty", "chat", "Chat", palette=False),
+    Action("prompt.end_of_input", ("ctrl+d",), "Quit when the prompt is empty", "prompt", "Chat", palette=False),
     Action("app.quit_chat", ("ctrl+q",), "Quit", "app", "Chat"),
 )
 

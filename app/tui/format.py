@@ -58,13 +58,13 @@ def percent(part: float, whole: float) -> str:
 def meter(part: float, whole: float, cells: int) -> str:
     """A bar of `cells` characters, readable without colour: filled ones are █, free ones ·."""
     filled = min(cells, max(0, round(cells * part / whole))) if whole else 0
-    if part > 0 and filled == 0:
+    if whole and part > 0 and filled == 0:
         return "▏" + "·" * (cells - 1)
     return "█" * filled + "·" * (cells - filled)
 
 
 def sparkline(values: list[float], cells: int) -> str:
     """The last `cells` values as eight heights, scaled to the largest of them."""
-    recent = values[-cells:]
+    recent = values[-cells:] if len(values) > 1 and cells > 0 else []
     top = max(recent, default=0.0)
     return "".join("▁▂▃▄▅▆▇█"[min(7, int(8 * value / top))] if top else "▁" for value in recent)

@@ -20,7 +20,7 @@ from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
-from qwen3_chat.app.tui.widgets.prompt import Prompt
+from qwen3_chat.app.tui.widgets.prompt import Prompt, PromptArea
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.welcome import ModelFacts, Welcome
@@ -160,7 +160,7 @@ class ChatScreen(SendingScreen):
         if panel.is_open and self.has_class("-narrow"):
             panel.toggle()
         elif isinstance(self.focused, Entry):
-            self._prompt.area.focus()
+            self.set_focus(self._prompt.area)
         elif self.session.busy or self.session.queued is not None:
             self.stop_reply()
             self._take_back_queued()
@@ -223,13 +223,9 @@ class ChatScreen(SendingScreen):
         """To the end."""
         self._transcript.latest()
 
-    def action_app_end_of_input(self) -> None:
-        """Ctrl+D: in an empty prompt it quits, elsewhere it deletes to the right."""
-        area = self._prompt.area
-        if area.text:
-            area.action_delete_right()
-        else:
-            self.app.call_later(self.app.run_action, "app_quit_chat")
+    @on(PromptArea.EndOfInput)
+    async def _end_of_input(self) -> None:
+        await self.app.run_action("app_quit_chat")
 
     def action_cursor_previous(self) -> None:
         """Message cursor up, from the prompt into the transcript."""
@@ -249,10 +245,10 @@ class ChatScreen(SendingScreen):
             return
         target = self._transcript.step(here, step, to_end=to_end)
         if target is None:
-            self._prompt.area.focus()
+            self.set_focus(self._prompt.area)
             self._transcript.latest()
         else:
-            target.focus()
+            self.set_focus(target)  # at once: the next key is the message's
 
     def on_descendant_focus(self) -> None:
         """Other keys matter on a message than in the prompt."""

@@ -71,18 +71,16 @@ class SendingScreen(Screen[None]):
 
     @on(PromptArea.Submitted)
     async def _submitted(self, event: PromptArea.Submitted) -> None:
-        text = event.text.strip()
-        if not text:
-            return
+        text = event.text
         if self._load_failed:
+            self._give_back(text)
             self.say("there is no model to answer; ctrl+q quits")
         elif self.session.queued is not None:
+            self._give_back(text)
             self.say("one message is waiting already; esc takes it back")
         elif self.session.ready:
-            self._prompt.area.clear()
             await self._send(text)
         else:
-            self._prompt.area.clear()
             self.session.queued = text
             self._prompt.show_queued(text)
 
@@ -144,10 +142,7 @@ class SendingScreen(Screen[None]):
         self._measure()
 
     def _give_back(self, text: str) -> None:
-        """Put a text back into the prompt, before what was typed since."""
-        area = self._prompt.area
-        area.load_text("\n\n".join(part for part in (text, area.text) if part))
-        area.move_cursor(area.document.end)
+        self._prompt.area.give_back(text)
         self._measure()
 
     def _take_back_queued(self) -> None:

@@ -92,7 +92,7 @@ class AssistantMessage(Entry):
         self._thinking_line = None
         if self.message.thinking:
             self._thinking_line = 0
-            strips += flow_strips(self._fold_line(palette), palette, width)
+            strips += flow_strips(self._fold_line(palette, width), palette, width)
             if self.unfolded:
                 strips += self._thinking.strips(palette, width)
         streaming = self.message.state == "streaming"
@@ -108,7 +108,7 @@ class AssistantMessage(Entry):
             strips += flow_strips(self._footer(palette), palette, width)
         return strips
 
-    def _fold_line(self, palette: Palette) -> Text:
+    def _fold_line(self, palette: Palette, width: int) -> Text:
         text = Text("▾ " if self.unfolded else "▸ ", Style(color=palette.accent))
         thinking_now = self.message.state == "streaming" and not self.message.content
         parts = ["thinking" if thinking_now else "thought"]
@@ -118,7 +118,8 @@ class AssistantMessage(Entry):
             parts.append(f"{format.exact(self.stats.thinking_tokens)} tok")
         text.append(" · ".join(parts), Style(color=palette.muted))
         how = "t" if self.has_focus else "click, or alt+↑ and t"
-        text.append(f"   {how}", Style(color=palette.faint))
+        if text.cell_len + 3 + len(how) <= width:
+            text.append(f"   {how}", Style(color=palette.faint))
         return text
 
     def _footer(self, palette: Palette) -> Text:

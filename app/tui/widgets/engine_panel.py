@@ -15,6 +15,7 @@ from qwen3_chat.app.tui.render.palette import Palette
 
 _SHADES = ("█", "▓", "░", "·")  # one per part of a layer, told apart without colour
 _LABEL = 9  # cells
+_SHOWN = 0.005  # shares below this would be printed as 0 % and are left out
 
 
 class EnginePanel(VerticalScroll, can_focus=False):
@@ -139,7 +140,7 @@ def _legend(view: EngineView, palette: Palette, width: int, total: float) -> lis
     lines = [Text()]
     for index, part in enumerate(PARTS):
         ns = sum(layer[index] for layer in view.layers)
-        if not ns and index > 1:
+        if ns < _SHOWN * total and index > 1:
             continue
         item = Text.assemble((f"{_SHADES[index]} ", Style(color=_colours(palette)[index])))
         item.append(f"{part} {format.percent(ns, total)}", Style(color=palette.muted))
@@ -162,6 +163,8 @@ def _verbs(view: EngineView, palette: Palette, width: int) -> list[Text]:
     longest = max((len(verb) for verb, _ in view.verbs), default=0)
     bar = max(0, width - longest - 6)
     for verb, ns in sorted(view.verbs, key=lambda item: -item[1]):
+        if whole and ns < _SHOWN * whole:
+            continue
         line = Text.assemble((verb.ljust(longest), muted), f" {format.percent(ns, whole):>4} ")
         line.append("▪" * round(bar * ns / whole) if whole else "", Style(color=palette.secondary))
         lines.append(line)

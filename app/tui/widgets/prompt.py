@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from qwen3_chat.app.tui.actions import bindings
+from qwen3_chat.app.tui.actions import ACTIONS
 from qwen3_chat.app.tui.render.text import clean
+
+_KEYS = {key: action.method for action in ACTIONS if action.scope == "prompt" for key in action.keys}
 
 
 class PromptArea(TextArea):
-    """The text itself."""
+    """The text itself.
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("prompt")
+    Its keys are handled in the order in which they are typed, text and commands alike: bindings are looked up
+    elsewhere, and in a burst (fast typing, a paste, a script) Enter would overtake the words before it.
+    """
+
     DEFAULT_CSS = """
     PromptArea, PromptArea:focus {
         height: auto; min-height: 1; max-height: 8; width: 1fr;
@@ -28,11 +31,14 @@ class PromptArea(TextArea):
     """
 
     class Submitted(Message):
-        """The person pressed send. The text stays until somebody takes it."""
+        """The person pressed send. The text has left the prompt: whoever cannot send it gives it back."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class EndOfInput(Message):
+        """Ctrl+D in an empty prompt."""
 
     def __init__(self) -> None:
         super().__init__(soft_wrap=True, show_line_numbers=False, highlight_cursor_line=False, compact=True)
@@ -47,9 +53,29 @@ class PromptArea(TextArea):
             self._history.append(text)
         self._place, self._draft = len(self._history), ""
 
+    def give_back(self, text: str) -> None:
+        """Put a text back, before what was typed since."""
+        self.load_text("\n\n".join(part for part in (text, self.text) if part))
+        self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        if method := _KEYS.get(event.key):
+            event.stop()
+            event.prevent_default()
+            getattr(self, f"action_{method}")()
+
     def action_prompt_send(self) -> None:
-        """Offer the text to whoever sends."""
-        self.post_message(self.Submitted(self.text))
+        """Hand the text to whoever sends."""
+        if text := self.text.strip():
+            self.clear()
+            self.post_message(self.Submitted(text))
+
+    def action_prompt_end_of_input(self) -> None:
+        """Ctrl+D: leave if there is nothing, else delete to the right."""
+        if self.text:
+            self.action_delete_right()
+        else:
+            self.post_message(self.EndOfInput())
 
     def action_prompt_newline(self) -> None:
         """Insert a line break."""

@@ -92,7 +92,7 @@ def _progress(stage: Stage | None, palette: Palette) -> Text:
         return Text("loading: reading config and tokenizer …\n", Style(color=palette.muted))
     name = _STAGES.get(stage.name, clean(stage.name))
     text = Text(f"loading: {name}\n", Style(color=palette.muted))
-    if stage.total > 0:
+    if stage.total > 1:  # warming up is one step, not bytes
         text.append(format.meter(stage.done, stage.total, _BAR), Style(color=palette.accent))
         done = f" {format.percent(stage.done, stage.total)}  {format.size(stage.done)} of {format.size(stage.total)}\n"
         text.append(done, Style(color=palette.muted))

@@ -352,7 +352,7 @@ async def test_east_asian_text_and_emoji_wrap_inside_the_widget(width: int) -> N
     text = (
         "使用旋转位置编码的原因，是因为二维旋转是编码相位的最小实线性映射。👩‍👩‍👧 emoji ✈️ および日本語のテキスト。" * 2
     )
-    app = window(scene(f"<think>\n{text}\n</think>\n\n{text}\n\n- {text}\n\n> {text}"))
+    app = window(scene(f"<think>\n{text}\n</think>\n\n{text}\n\n- {text}\n\n> {text}", chunk=100))
     async with app.run_test(size=(width, 60)) as pilot:
         app.chat.query_one(Prompt).area.load_text(text)
         await pilot.press("enter")
