@@ -13,7 +13,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from qwen3_chat.app.chat.options import ChatOptions
-from qwen3_chat.app.tui.actions import ACTIONS, bindings
+from qwen3_chat.app.tui.actions import ACTIONS, bindings, key_name
 from qwen3_chat.app.tui.render.palette import DARK, LIGHT
 from qwen3_chat.app.tui.screens.chat import ChatScreen
 from qwen3_chat.app.tui.session import Session
@@ -58,7 +58,8 @@ class ChatApp(App[None]):
         for action in ACTIONS:
             if action.palette:
                 owner = self if action.scope == "app" else self.chat
-                yield SystemCommand(action.title, action.id, getattr(owner, f"action_{action.method}"))
+                keys = ", ".join(key_name(key) for key in action.keys)
+                yield SystemCommand(action.title, keys or action.group, getattr(owner, f"action_{action.method}"))
 
     async def action_app_interrupt(self) -> None:
         """Copy the selection; else stop the reply; else ask for a second press and quit."""

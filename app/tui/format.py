@@ -37,9 +37,9 @@ def seconds(value: float | None) -> str:
 
 
 def milliseconds(ns: float) -> str:
-    """Nanoseconds with three significant digits: 0.42 ms, 12.3 ms, 85 µs."""
+    """Nanoseconds in the unit that suits them: 85.0 µs, 0.42 ms, 12.3 ms."""
     if ns < 100_000:
-        return f"{ns / 1e3:.3g} µs" if ns >= 1000 else f"{ns:.0f} ns"
+        return f"{ns / 1e3:.1f} µs" if ns >= 1000 else f"{ns:.0f} ns"
     return f"{ns / 1e6:.2f} ms" if ns < 10e6 else f"{ns / 1e6:.1f} ms"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.engine_view import EngineView, look
 from qwen3_chat.app.tui.widgets.status_line import Activity, Status
+from qwen3_chat.models.errors import Qwen3Error
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.conversation import ReplyStats
@@ -60,7 +61,10 @@ class Meters:
         )
         if session.model is None:
             return status
-        memory = session.model.engine.memory()
+        try:
+            memory = session.model.engine.memory()
+        except Qwen3Error:  # an engine that died cannot be asked; the reply's note says that it did
+            return status
         return replace(
             status,
             kv_tokens=session.kv_tokens,
@@ -72,7 +76,10 @@ class Meters:
     def engine(self) -> EngineView | None:
         """What the engine panel shows now; None without a model."""
         model = self._session.model
-        return look(model.engine, self._stats, tuple(self._speeds)) if model is not None else None
+        try:
+            return look(model.engine, self._stats, tuple(self._speeds)) if model is not None else None
+        except Qwen3Error:
+            return None
 
     def _activity(self) -> tuple[Activity, str]:
         session = self._session

@@ -24,7 +24,7 @@ from qwen3_chat.app.tui.widgets.prompt import Prompt, PromptArea
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.user_message import UserMessage
-from qwen3_chat.engine import OutOfMemory
+from qwen3_chat.engine import DeviceError, OutOfMemory
 
 WAITS = Line("<think>\nHm.\n</think>\n\nA partial answer", "wait")
 
@@ -233,6 +233,21 @@ async def test_a_failed_reply_keeps_the_chat_going() -> None:
         assert "Half an ans" in screen_text(app)
         await ask(pilot, "Again")
         assert replies(app)[1].message.content == "Fine."
+
+
+async def test_a_dead_engine_leaves_the_chat_readable() -> None:
+    made = scene(Line("Half an ans", "error"))
+    app = window(made)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ask(pilot, "Go")
+
+        def dead(*_: Any, **__: Any) -> Any:
+            raise DeviceError("the engine is gone")
+
+        made.model.engine.memory = made.model.engine.profile = dead  # type: ignore[method-assign]
+        await pilot.press("f3")
+        await wait_until(pilot, lambda: "KV –" in screen_text(app))
+        assert "Half an ans" in screen_text(app)
 
 
 async def test_the_budget_is_exact_and_beside_the_prompt() -> None:

@@ -25,7 +25,7 @@ from qwen3_chat.app.tui.widgets.status_line import Status, status_text
         (format.seconds, 2.13, "2.1 s"),
         (format.seconds, None, "–"),
         (format.milliseconds, 420_000, "0.42 ms"),
-        (format.milliseconds, 85_000, "85 µs"),
+        (format.milliseconds, 85_000, "85.0 µs"),
         (format.rate, 4.123, "4.12"),
         (format.rate, 41.23, "41.2"),
         (format.rate, 412.3, "412"),
