@@ -69,8 +69,8 @@ HeldEngine create(const Meta& meta, const HeldWeights& weights, std::vector<std:
     }
 }
 
-HeldGeneration generate(HeldEngine& self, const Ids& ids, const HeldCache& cache,
-                        const SamplingParams& sampling, bool background) {
+HeldGeneration generate(HeldEngine& self, const Ids& ids, const HeldCache& cache, const SamplingParams& sampling,
+                        bool background) {
     GenerationRequest request{{ids.data(), ids.data() + ids.size()}, cache.cache, sampling, background};
     const nb::gil_scoped_release release;
     return HeldGeneration(self->generate(std::move(request)));
