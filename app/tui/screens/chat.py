@@ -38,7 +38,7 @@ class ChatScreen(SendingScreen):
     """One conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-medium"), (100, "-wide")]  # noqa: RUF012 (Textual's own type)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 (Textual's own type)
 
     def __init__(self, session: Session, clock: Callable[[], float]) -> None:
         super().__init__(session, clock)
