@@ -35,14 +35,14 @@ void CacheLease::truncate(int64_t n) {
     cache_->truncate_locked(n);
 }
 
-CacheWriter::CacheWriter(KvCache& cache, int64_t n) : cache_(cache) {
+CacheWriter::CacheWriter(KvCache& cache, int64_t n) : cache_(cache), pool_(cache.pool_) {
     const std::lock_guard lock(cache.mutex_);
     first_position_ = static_cast<int64_t>(cache.tokens_.size());
     pages_ = cache.pages_;
     const int64_t needed = (first_position_ + n + kPageTokens - 1) / kPageTokens;
     const bool into_last = first_position_ % kPageTokens != 0;
-    const bool copy_last = into_last && cache.pool_->shared(pages_.back());
-    acquired_ = cache.pool_->acquire(needed - static_cast<int64_t>(pages_.size()) + (copy_last ? 1 : 0));
+    const bool copy_last = into_last && pool_->shared(pages_.back());
+    acquired_ = pool_->acquire(needed - static_cast<int64_t>(pages_.size()) + (copy_last ? 1 : 0));
     auto next = acquired_.begin();
     if (copy_last) {
         copies_.push_back({pages_.back(), *next});
@@ -51,11 +51,11 @@ CacheWriter::CacheWriter(KvCache& cache, int64_t n) : cache_(cache) {
     pages_.insert(pages_.end(), next, acquired_.end());
 }
 
-CacheWriter::~CacheWriter() { cache_.pool_->release(acquired_); }
+CacheWriter::~CacheWriter() { pool_->release(acquired_); }
 
 void CacheWriter::commit(std::span<const int32_t> tokens) {
     const std::lock_guard lock(cache_.mutex_);
-    for (const PageCopy& copy : copies_) cache_.pool_->release(std::span(&copy.from, 1));
+    for (const PageCopy& copy : copies_) pool_->release(std::span(&copy.from, 1));
     cache_.pages_ = pages_;
     cache_.tokens_.insert(cache_.tokens_.end(), tokens.begin(), tokens.end());
     acquired_.clear();
