@@ -230,16 +230,17 @@ void EngineImpl::warm_up(const ProgressFn& progress) {
 }
 
 void EngineImpl::on_engine_thread(const std::function<void()>& work) {
-    std::promise<void> done;
-    queue_->post([&] {
+    // The job shares the promise: the engine's thread is still inside set_value when the waiting one has returned.
+    const auto done = std::make_shared<std::promise<void>>();
+    queue_->post([&work, done] {
         try {
             work();
-            done.set_value();
+            done->set_value();
         } catch (...) {
-            done.set_exception(std::current_exception());
+            done->set_exception(std::current_exception());
         }
     });
-    done.get_future().get();
+    done->get_future().get();
 }
 
 void EngineImpl::serve() {
