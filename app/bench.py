@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from qwen3_chat.app.chat.options import EngineOptions
-    from qwen3_chat.engine import Engine, Profile
+    from qwen3_chat.engine import Engine, Profile, Qwen3Meta
 
 __all__ = ["Report", "main", "measure"]
 
@@ -35,11 +35,15 @@ class Report:
     checkpoint_bytes: int
     load_s: float
     first_token_s: float  # after loading, for a prompt of one token
+    read_gb_per_s: float  # the machine's limit, measured in this run: streaming reads
+    fp32_gflop_per_s: float  # the same for multiply-adds
     prompt_tokens: int
     prefill_tokens_per_s: float
+    prefill_share: float  # of fp32_gflop_per_s, attention counted
     depth: int  # tokens in the cache where decoding begins
     decode_tokens_per_s: float
     bytes_per_token: int  # weights and keys and values that one decode step reads
+    decode_share: float  # of read_gb_per_s
     sample_share: float  # of a decode step
     probe_share: float  # of a decode step: what the profiler itself costs
     verb_ns: dict[str, int]  # of the last decode step, over all layers, the slowest device
@@ -87,14 +91,19 @@ def _parser() -> argparse.ArgumentParser:
 def measure(path: Path, options: EngineOptions, *, prompt: int, generate: int, depth: int, repeats: int) -> Report:
     """Load a checkpoint and time prefill and decode. Raises what loading raises, ContextOverflow if it is too small."""
     from qwen3_chat.app.chat.model import ChatModel
+    from qwen3_chat.engine import measure_limits
 
     with ChatModel.load(path, options) as model:
         engine = model.engine
         loaded_s, first_token_s = engine.load_seconds, _first_token(engine)
         prefill = [_prefill(engine, prompt, seed) for seed in range(repeats)]
         decode = [_decode(engine, depth, generate, seed) for seed in range(repeats)]
+        limits = measure_limits(engine.threads)
         profile = engine.profile()
         memory = engine.memory()
+        bytes_per_token = memory.weights + (depth + generate // 2) * memory.kv_bytes_per_token
+        flops = _prefill_flops(engine.meta, prompt)
+        prefill_speed, decode_speed = statistics.median(prefill), statistics.median(decode)
         return Report(
             model=str(path),
             weights=engine.weights,
@@ -105,11 +114,15 @@ def measure(path: Path, options: EngineOptions, *, prompt: int, generate: int, d
             checkpoint_bytes=sum(file.stat().st_size for file in path.expanduser().glob("*.safetensors")),
             load_s=loaded_s,
             first_token_s=first_token_s,
+            read_gb_per_s=limits.read_bytes_per_s / 1e9,
+            fp32_gflop_per_s=limits.fp32_flop_per_s / 1e9,
             prompt_tokens=prompt,
-            prefill_tokens_per_s=statistics.median(prefill),
+            prefill_tokens_per_s=prefill_speed,
+            prefill_share=flops * prefill_speed / prompt / limits.fp32_flop_per_s,
             depth=depth,
-            decode_tokens_per_s=statistics.median(decode),
-            bytes_per_token=memory.weights + (depth + generate // 2) * memory.kv_bytes_per_token,
+            decode_tokens_per_s=decode_speed,
+            bytes_per_token=bytes_per_token,
+            decode_share=bytes_per_token * decode_speed / limits.read_bytes_per_s,
             sample_share=profile.other_ns["sample"] / profile.step_ns,
             probe_share=profile.probe_share,
             verb_ns=_verbs(profile),
@@ -118,6 +131,13 @@ def measure(path: Path, options: EngineOptions, *, prompt: int, generate: int, d
             kv_peak_bytes=max(prompt, depth + generate) * memory.kv_bytes_per_token,
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
+
+
+def _prefill_flops(meta: Qwen3Meta, tokens: int) -> float:
+    """Multiply-adds times two: every projection for every token, causal attention, the head for the last token."""
+    projections = meta.d * meta.dh * (2 * meta.nh + 2 * meta.nkvh) + 3 * meta.d * meta.di  # of one layer
+    attention = 2 * meta.nh * meta.dh * (tokens + 1) / 2  # of one token in one layer, on average
+    return 2.0 * (tokens * meta.nlayer * (projections + attention) + meta.d * meta.dvoc)
 
 
 def _ids(engine: Engine, count: int, seed: int) -> list[int]:
@@ -165,11 +185,13 @@ def _table(report: Report) -> str:
     lines = [
         f"{report.model}  {report.weights} weights, {report.kv} KV, {', '.join(report.devices)}, "
         f"{report.threads} threads, {report.isa}",
+        f"this machine         {report.read_gb_per_s:8.1f} GB/s read, {report.fp32_gflop_per_s:.0f} Gflop/s fp32",
         f"load                 {report.load_s:8.2f} s",
         f"first token          {report.first_token_s * 1e3:8.1f} ms   after loading, one-token prompt",
-        f"prefill {report.prompt_tokens:6d} tok  {report.prefill_tokens_per_s:9.1f} tok/s",
+        f"prefill {report.prompt_tokens:6d} tok  {report.prefill_tokens_per_s:9.1f} tok/s   "
+        f"{report.prefill_share:.0%} of fp32 peak",
         f"decode at {report.depth:4d} tok  {report.decode_tokens_per_s:9.1f} tok/s   "
-        f"{report.bytes_per_token * report.decode_tokens_per_s / 1e9:.1f} GB/s of weights and KV",
+        f"{report.decode_share:.0%} of read speed ({report.bytes_per_token / 1e6:.0f} MB a token)",
         f"peak memory          {report.peak_rss_bytes / MIB:8.0f} MiB  "
         f"checkpoint + KV + 300 MiB is {limit / MIB:.0f} MiB",
         f"profiler             {report.probe_share:8.3%}      of a decode step",

@@ -26,6 +26,7 @@ void bind_kv_cache(nb::module_& module);
 void bind_generation(nb::module_& module);
 void bind_profile(nb::module_& module);
 void bind_memory(nb::module_& module);
+void bind_limits(nb::module_& module);
 void bind_engine(nb::module_& module);
 
 // Token ids as the facade passes them: checked there, read in place here.

@@ -13,6 +13,7 @@ NB_MODULE(_core, module) {
     bind_generation(module);
     bind_profile(module);
     bind_memory(module);
+    bind_limits(module);
     bind_engine(module);
     nb::set_leak_warnings(false);  // an engine that lives until the process ends is no leak
 }

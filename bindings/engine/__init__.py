@@ -13,6 +13,7 @@ from qwen3_chat.engine.errors import (
 )
 from qwen3_chat.engine.generation import FinishReason, Generation, GenerationStats, Token
 from qwen3_chat.engine.kv_cache import KVCache
+from qwen3_chat.engine.limits import MachineLimits, measure_limits
 from qwen3_chat.engine.meta import Qwen3Meta
 from qwen3_chat.engine.profile import Profile
 from qwen3_chat.engine.sampling import SamplingParams
@@ -31,6 +32,7 @@ __all__ = [
     "GenerationStats",
     "HostTensor",
     "KVCache",
+    "MachineLimits",
     "Memory",
     "OutOfMemory",
     "Profile",
@@ -41,4 +43,5 @@ __all__ = [
     "SamplingParams",
     "StepRequest",
     "Token",
+    "measure_limits",
 ]

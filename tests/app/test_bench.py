@@ -15,7 +15,14 @@ def test_json_is_one_object_of_figures_that_agree(chat_checkpoint: Path) -> None
     done = run("bench", "--model", str(chat_checkpoint), *FAST, "--json", "--devices", "cpu:0,cpu:1")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
-    for figure in ("load_s", "first_token_s", "prefill_tokens_per_s", "decode_tokens_per_s", "layer_ns"):
+    for figure in (
+        "load_s",
+        "first_token_s",
+        "prefill_tokens_per_s",
+        "decode_tokens_per_s",
+        "layer_ns",
+        "read_gb_per_s",
+    ):
         assert report[figure] > 0
     assert report["devices"] == ["cpu:0", "cpu:1"]
     assert report["checkpoint_bytes"] == sum(file.stat().st_size for file in chat_checkpoint.glob("*.safetensors"))

@@ -3,6 +3,7 @@
 #include "ops/cpu/kernels/kernels.hpp"
 
 #include "ops/cpu/kernels/attention.hpp"
+#include "ops/cpu/kernels/limits.hpp"
 #include "ops/cpu/kernels/matmul.hpp"
 #include "ops/cpu/kernels/norm.hpp"
 
@@ -24,6 +25,8 @@ const Kernels kKernels = {
     .append_bf16 = append<bf16>,
     .attention_f32 = attention<float>,
     .attention_bf16 = attention<bf16>,
+    .read_all = read_all,
+    .multiply_add = multiply_add,
 };
 
 }  // namespace qwen3::cpu::QWEN3_KERNELS_ISA

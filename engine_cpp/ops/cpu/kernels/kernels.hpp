@@ -69,6 +69,9 @@ struct Kernels {
     void (*append_bf16)(const float* k, const float* v, int64_t dh, const KvSlot&);
     void (*attention_f32)(const AttentionArgs&);
     void (*attention_bf16)(const AttentionArgs&);
+
+    float (*read_all)(const float* data, int64_t n);        // their sum
+    double (*multiply_add)(int64_t rounds, float* result);  // operations done; result is read and written
 };
 
 // The best kernels of this machine, or those that QWEN3_ISA (portable, avx2, avx512) names.

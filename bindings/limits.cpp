@@ -1,0 +1,17 @@
+#include "qwen3/limits.hpp"
+
+#include "bindings.hpp"
+
+namespace qwen3::python {
+
+void bind_limits(nb::module_& module) {
+    nb::class_<MachineLimits>(module, "MachineLimits",
+                              "What this machine can do at most, measured, all threads together.")
+        .def_ro("read_bytes_per_s", &MachineLimits::read_bytes_per_s, "Streaming reads that no cache serves.")
+        .def_ro("fp32_flop_per_s", &MachineLimits::fp32_flop_per_s,
+                "Fused multiply-adds on registers; one counts as two.");
+    module.def("measure_limits", &measure_limits, nb::arg("threads"), nb::arg("bytes") = int64_t{512} << 20,
+               nb::call_guard<nb::gil_scoped_release>(), "Takes about half a second. Raises OutOfMemory.");
+}
+
+}  // namespace qwen3::python
