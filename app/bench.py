@@ -98,6 +98,7 @@ def measure(path: Path, options: EngineOptions, *, prompt: int, generate: int, d
         loaded_s, first_token_s = engine.load_seconds, _first_token(engine)
         prefill = [_prefill(engine, prompt, seed) for seed in range(repeats)]
         decode = [_decode(engine, depth, generate, seed) for seed in range(repeats)]
+        peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the yardstick takes memory
         limits = measure_limits(engine.threads)
         profile = engine.profile()
         memory = engine.memory()
@@ -129,7 +130,7 @@ def measure(path: Path, options: EngineOptions, *, prompt: int, generate: int, d
             layer_ns=float(statistics.median(profile.layer_ns.sum(axis=2).max(axis=0))),
             weights_bytes=memory.weights,
             kv_peak_bytes=max(prompt, depth + generate) * memory.kv_bytes_per_token,
-            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_rss_bytes=peak_rss,
         )
 
 
