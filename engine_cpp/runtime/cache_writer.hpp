@@ -45,8 +45,8 @@ private:
     KvCache& cache_;
     const std::shared_ptr<PagePool> pool_;  // a committed writer may outlive its cache
     int64_t first_position_;
-    std::vector<int32_t> pages_;     // as the cache will have them
-    std::vector<int32_t> acquired_;  // ours until commit
+    std::vector<int32_t> pages_;            // as the cache will have them
+    std::vector<int32_t> acquired_;         // ours until commit
     std::vector<PageCopy> copies_;
 };
 
