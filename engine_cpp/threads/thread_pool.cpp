@@ -1,12 +1,25 @@
 #include "threads/thread_pool.hpp"
 
+#include <string>
+#include <system_error>
+
+#include "qwen3/error.hpp"
+
 namespace qwen3 {
 
 ThreadPool::ThreadPool(int threads, SpinPolicy policy) : policy_(policy) {
-    for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { serve(i); });
+    try {
+        for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { serve(i); });
+    } catch (const std::system_error& error) {
+        stop();
+        throw DeviceError("cannot start " + std::to_string(threads) + " threads (" + error.what() +
+                          "); use fewer threads");
+    }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
     stop_.store(true, std::memory_order_release);
     round_.fetch_add(1, std::memory_order_acq_rel);
     round_.notify_all();

@@ -13,7 +13,7 @@ namespace qwen3 {
 
 class ThreadPool {
 public:
-    // The caller of run() is one of the threads.
+    // The caller of run() is one of the threads. Throws DeviceError when they cannot all be started.
     ThreadPool(int threads, SpinPolicy policy);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -33,6 +33,7 @@ private:
 
     void run_erased(Task task, void* context);
     void serve(int thread);
+    void stop();  // and join
 
     const SpinPolicy policy_;
     Task task_ = nullptr;

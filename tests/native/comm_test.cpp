@@ -7,6 +7,10 @@
 #include "qwen3/error.hpp"
 #include "threads/thread_pool.hpp"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 using namespace qwen3;
 
 TEST("a pool runs the function once on every thread, again and again", {
@@ -59,6 +63,24 @@ TEST("a rank that fails frees the others, and the group works again after a rese
         group.reset();
         pool.run([&](int rank) { group.communicator(rank)->barrier(); });
     }
+});
+
+TEST("a pool that cannot start its threads says so and leaves none behind", {
+    const pid_t child = fork();                                    // the limit is for life
+    if (child == 0) {
+        const rlimit space{size_t{256} << 20, size_t{256} << 20};  // no room for the stacks of so many
+        setrlimit(RLIMIT_AS, &space);
+        int code = 1;
+        try {
+            const ThreadPool pool(4096, SpinPolicy{0, 10});
+        } catch (const DeviceError&) {
+            code = 0;
+        }
+        _exit(code);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 });
 
 TEST_MAIN()
