@@ -16,10 +16,20 @@ namespace {
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
 // The first number of a file that holds a number or "max".
-int64_t read_limit(const char* path) {
+int64_t read_limit(const std::string& path) {
     std::ifstream file(path);
     int64_t value = kUnlimited;
     return file >> value ? value : kUnlimited;
+}
+
+// Of a control group's memory.stat: what the kernel takes back before the group runs out.
+int64_t reclaimable(const std::string& path) {
+    std::ifstream file(path);
+    std::string key;
+    int64_t total = 0;
+    for (int64_t bytes = 0; file >> key >> bytes;)
+        if (key == "active_file" || key == "inactive_file") total += bytes;
+    return total;
 }
 
 int quota_cores() {
@@ -40,9 +50,9 @@ int usable_cores() {
     return std::min(cores, quota_cores());
 }
 
-int64_t available_memory() {
+int64_t available_memory(const std::string& root) {
     int64_t available = kUnlimited;
-    std::ifstream meminfo("/proc/meminfo");
+    std::ifstream meminfo(root + "/proc/meminfo");
     for (std::string key; meminfo >> key;) {
         if (key == "MemAvailable:") {
             int64_t kib = 0;
@@ -52,9 +62,13 @@ int64_t available_memory() {
         }
         meminfo.ignore(256, '\n');
     }
-    const int64_t limit = read_limit("/sys/fs/cgroup/memory.max");
-    const int64_t used = read_limit("/sys/fs/cgroup/memory.current");
-    if (limit != kUnlimited && used != kUnlimited) available = std::min(available, std::max<int64_t>(0, limit - used));
+    const std::string group = root + "/sys/fs/cgroup/";
+    const int64_t limit = read_limit(group + "memory.max");
+    const int64_t used = read_limit(group + "memory.current");
+    if (limit != kUnlimited && used != kUnlimited) {  // cached files count as used, the checkpoint's own first of all
+        const int64_t held = std::max<int64_t>(0, used - reclaimable(group + "memory.stat"));
+        available = std::min(available, std::max<int64_t>(0, limit - held));
+    }
     return available == kUnlimited ? int64_t{4} << 30 : available;
 }
 
