@@ -63,7 +63,7 @@ void Transformer::reserve(int64_t ntok) {
 }
 
 size_t Transformer::activation_bytes() const {
-    size_t bytes = 0;
+    size_t bytes = ops_.workspace_bytes();
     for (const auto* buffer : {&hidden_, &q_, &k_, &v_, &attn_, &act_})
         if (*buffer) bytes += (*buffer)->bytes();
     return bytes;

@@ -78,6 +78,7 @@ public:
     virtual std::unique_ptr<Vector> pack_vector(const TensorView& weight) = 0;
     virtual std::unique_ptr<KvPages> alloc_pages(int64_t pages) = 0;
     virtual size_t page_bytes() const = 0;
+    virtual size_t workspace_bytes() const = 0;  // of activations that the verbs keep to themselves
 
     // A step. The batch stays valid until end_step.
     virtual void begin_step(const Batch& batch, KvPages& kv) = 0;

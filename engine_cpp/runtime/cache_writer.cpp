@@ -42,6 +42,8 @@ CacheWriter::CacheWriter(KvCache& cache, int64_t n) : cache_(cache), pool_(cache
     const int64_t needed = (first_position_ + n + kPageTokens - 1) / kPageTokens;
     const bool into_last = first_position_ % kPageTokens != 0;
     const bool copy_last = into_last && pool_->shared(pages_.back());
+    pages_.reserve(static_cast<size_t>(needed));  // nothing may throw once pages are taken
+    copies_.reserve(1);
     acquired_ = pool_->acquire(needed - static_cast<int64_t>(pages_.size()) + (copy_last ? 1 : 0));
     auto next = acquired_.begin();
     if (copy_last) {

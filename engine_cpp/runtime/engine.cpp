@@ -74,16 +74,20 @@ public:
     int32_t sample(std::span<const float> logits, const SamplingParams& params, std::span<const int32_t> context,
                    int64_t prompt_tokens) const override {
         params.validate();
+        if (static_cast<int64_t>(logits.size()) != meta_.dvoc)
+            throw ConfigError("a row of " + std::to_string(logits.size()) + " logits; the vocabulary has " +
+                              std::to_string(meta_.dvoc) + " ids");
         return Sampler().draw(logits, params, context, prompt_tokens).id;
     }
 
     Memory memory() const override {
         const int64_t page = pool_->page_bytes();
+        const int64_t used = pool_->used();
         return {.weights = weight_bytes_,
                 .activations = activation_bytes_.load(),
-                .kv_used = pool_->used() * page,
+                .kv_used = used * page,
                 .kv_budget = pool_->total() * page,
-                .kv_pages_used = pool_->used(),
+                .kv_pages_used = used,
                 .kv_pages_total = pool_->total(),
                 .kv_bytes_per_token = page / kPageTokens};
     }
@@ -164,8 +168,9 @@ std::unique_ptr<Generation> EngineImpl::generate(GenerationRequest request) {
                               std::to_string(context_) + ": no room for a reply; raise the context or send less");
     if (!request.cache) request.cache = new_cache();
     check_cache(request.cache);
-    request.sampling.validate();
-    CacheLease lease(request.cache);
+    GenerationState::check(request.sampling, meta_.dvoc);
+    queue_->require_open();
+    CacheLease lease(request.cache);  // the cache changes from here on: what can be refused was refused
     const int64_t reused = lease.keep_prefix(request.tokens, count - 1);  // the last token's logits are needed
     auto state = std::make_shared<GenerationState>(std::move(request.tokens), std::move(lease), reused,
                                                    std::move(request.sampling), meta_.end_tokens, context_, meta_.dvoc,

@@ -32,7 +32,6 @@ GenerationState::GenerationState(std::vector<int32_t> prompt, CacheLease lease, 
       tokens_(std::move(prompt)),
       prompt_tokens_(static_cast<int64_t>(tokens_.size())),
       evaluated_(static_cast<size_t>(reused)) {
-    check(sampling_);
     stats_.prompt_tokens = prompt_tokens_;
     stats_.reused_tokens = reused;
 }
@@ -60,7 +59,7 @@ void GenerationState::cancel() {
 }
 
 void GenerationState::update(SamplingParams sampling) {
-    check(sampling);
+    check(sampling, dvoc_);
     const std::lock_guard lock(mutex_);
     sampling_ = std::move(sampling);
 }
@@ -150,13 +149,13 @@ void GenerationState::finish(FinishReason reason, std::exception_ptr error) {
     changed_.notify_all();
 }
 
-void GenerationState::check(const SamplingParams& sampling) const {
+void GenerationState::check(const SamplingParams& sampling, int64_t dvoc) {
     sampling.validate();
     if (sampling.stop_ids)
         for (int32_t id : *sampling.stop_ids)
-            if (id < 0 || id >= dvoc_)
+            if (id < 0 || id >= dvoc)
                 throw ConfigError("sampling: stop_ids holds " + std::to_string(id) + "; the vocabulary has " +
-                                  std::to_string(dvoc_) + " ids");
+                                  std::to_string(dvoc) + " ids");
 }
 
 bool GenerationState::stops_at(int32_t id, const SamplingParams& sampling) const {

@@ -22,10 +22,13 @@ class GenerationState {
 public:
     using Clock = std::chrono::steady_clock;
 
-    // reused: tokens of the prompt that the leased cache already holds. wake tells the engine's thread to look again.
+    // sampling: checked. reused: tokens of the prompt that the leased cache already holds. wake tells the engine's
+    // thread to look again.
     GenerationState(std::vector<int32_t> prompt, CacheLease lease, int64_t reused, SamplingParams sampling,
                     std::vector<int32_t> end_tokens, int64_t context, int64_t dvoc, bool background,
                     std::function<void()> wake);
+
+    static void check(const SamplingParams& sampling, int64_t dvoc);  // throws ConfigError
 
     // The holder's side; see Generation.
     size_t drain(std::vector<TokenEvent>& out, size_t max);
@@ -56,7 +59,6 @@ public:
     bool ended() const { return finish_reason() != FinishReason::none; }
 
 private:
-    void check(const SamplingParams& sampling) const;
     bool stops_at(int32_t id, const SamplingParams& sampling) const;
 
     const std::vector<int32_t> end_tokens_;

@@ -192,4 +192,57 @@ TEST("a full KV budget ends one reply with an error that says what fits, and the
     CHECK(finish(*second).size() == 5);
 });
 
+TEST("a row of logits that is not the vocabulary's is refused", {
+    const auto engine = make();
+    const std::vector<float> row(96, 1.0F);
+    CHECK_THROWS(engine->sample({}, {}, {}, 0), ConfigError, "97");
+    CHECK_THROWS(engine->sample(row, {}, {}, 0), ConfigError, "97");
+});
+
+TEST("a reply that is refused leaves its cache as it was", {
+    const auto engine = make();
+    const auto cache = engine->new_cache();
+    const std::vector<int32_t> ids = prompt(100);
+    const StepRequest fill{ids, cache, LogitsRows::none, nullptr};
+    engine->step(std::span(&fill, 1));
+    SamplingParams sampling;
+    sampling.stop_ids = std::vector<int32_t>{97};
+    CHECK_THROWS(engine->generate({.tokens = prompt(50), .cache = cache, .sampling = sampling}), ConfigError, "97");
+    CHECK(cache->size() == 100 && !cache->busy());
+    engine->close();
+    CHECK_THROWS(engine->generate({.tokens = prompt(50), .cache = cache}), DeviceError, "closed");
+    CHECK(cache->size() == 100 && !cache->busy());
+});
+
+TEST("weights at any address are read: a file's header may have any length", {
+    const Model model(tiny());
+    std::vector<std::vector<std::byte>> shifted;
+    Weights weights(tiny().nlayer);
+    for (size_t s = 0; s < kSlots; ++s) {
+        const auto slot = static_cast<Slot>(s);
+        for (int64_t layer = 0; layer < (per_layer(slot) ? tiny().nlayer : 1); ++layer) {
+            TensorView view = model.weights().at(slot, layer);
+            if (!view.data) continue;
+            std::vector<std::byte>& bytes = shifted.emplace_back(view.nbytes() + 1);
+            std::copy_n(view.data, view.nbytes(), bytes.begin() + 1);
+            view.data = bytes.data() + 1;
+            weights.at(slot, layer) = view;
+        }
+    }
+    const std::vector<int32_t> ids = prompt(5);
+    std::vector<float> expected(ids.size() * 97), logits = expected;
+    make()->forward(ids, expected.data());
+    Engine::create(tiny(), weights, {})->forward(ids, logits.data());
+    CHECK(logits == expected);
+});
+
+TEST("the activations that memory() counts are all that a step needs", {
+    const auto engine = make();
+    std::vector<float> logits(64 * 97);
+    engine->forward(prompt(64), logits.data());
+    const Meta m = tiny();  // hidden, its norm, attention in and out, K, V, gate, up
+    const int64_t floats = 64 * (2 * m.d + 2 * m.nh * m.dh + 2 * m.nkvh * m.dh + 2 * m.di);
+    CHECK(engine->memory().activations == floats * 4);
+});
+
 TEST_MAIN()

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace qwen3::cpu {
@@ -42,6 +44,14 @@ inline F16 to_f16(float x) {  // round to nearest, ties to even
     }
     const uint32_t rebased = magnitude - 0x38000000U;
     return {static_cast<uint16_t>(sign | ((rebased + 0x0fffU + ((rebased >> 13) & 1U)) >> 13))};
+}
+
+// Element `index` of an array at any address: a checkpoint's tensors need not be aligned.
+template <class T>
+T read(const std::byte* array, int64_t index) {
+    T value;
+    std::memcpy(&value, array + index * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    return value;
 }
 
 template <class To, class From>

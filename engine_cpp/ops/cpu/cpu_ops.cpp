@@ -12,9 +12,8 @@ namespace {
 
 template <class Source>
 std::vector<float> widen(const TensorView& view) {
-    const auto* from = reinterpret_cast<const Source*>(view.data);
     std::vector<float> out(static_cast<size_t>(view.shape.back()));
-    for (size_t i = 0; i < out.size(); ++i) out[i] = convert<float>(from[i]);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = convert<float>(read<Source>(view.data, static_cast<int64_t>(i)));
     return out;
 }
 
@@ -56,14 +55,20 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
 
     all_rows_.resize(static_cast<size_t>(batch.ntok()));
     std::iota(all_rows_.begin(), all_rows_.end(), 0);
-    if (!normed_ || normed_->bytes() < static_cast<size_t>(batch.ntok() * shape_.meta.d) * sizeof(float)) {
+    if (!up_ || normed_->bytes() < static_cast<size_t>(batch.ntok() * shape_.meta.d) * sizeof(float)) {
+        up_.reset();  // stays so if an allocation throws
         normed_.reset();
         normed_ = std::make_unique<CpuBuffer>(batch.ntok(), shape_.meta.d);
-        up_.reset();
         up_ = std::make_unique<CpuBuffer>(batch.ntok(), shape_.shard.mlp.size());
     }
 
     attention_items_.clear();
+    size_t pages = 0;
+    for (const SequenceSpan& sequence : batch.sequences) pages = std::max(pages, sequence.pages.size());
+    for (AttentionScratch& scratch : attention_scratch_) {  // here, where an exception has somewhere to go
+        scratch.k.reserve(pages);
+        scratch.v.reserve(pages);
+    }
     for (const SequenceSpan& sequence : batch.sequences)
         for (int64_t head = 0; head < shape_.shard.kv_heads.size(); ++head)
             for (int64_t row = 0; row < sequence.rows; row += kQueryBlock)
@@ -71,6 +76,8 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
 }
 
 void CpuOps::end_step() { batch_ = nullptr; }
+
+size_t CpuOps::workspace_bytes() const { return up_ ? normed_->bytes() + up_->bytes() : 0; }
 
 std::span<float> CpuOps::view(Buffer& hidden, int64_t rows) {
     auto& buffer = static_cast<CpuBuffer&>(hidden);

@@ -47,6 +47,7 @@ public:
     std::unique_ptr<Vector> pack_vector(const TensorView& weight) override;
     std::unique_ptr<KvPages> alloc_pages(int64_t pages) override;
     size_t page_bytes() const override { return CpuKvPages::bytes_of_page(shape_); }
+    size_t workspace_bytes() const override;
 
     void begin_step(const Batch& batch, KvPages& kv) override;
     void end_step() override;

@@ -24,9 +24,9 @@ void pack_panel(const std::byte* source, int64_t source_columns, const Slice& sl
     for (int64_t begin = 0; begin < columns; begin += kBlock) {
         const int64_t end = std::min(columns, begin + kBlock);
         for (int64_t r = 0; r < rows; ++r) {
-            const auto* row =
-                reinterpret_cast<const Source*>(source) + (first + r) * source_columns + slice.columns.begin;
-            for (int64_t k = begin; k < end; ++k) packed[offset_in_panel<Packed>(r, k)] = convert<Packed>(row[k]);
+            const int64_t row = (first + r) * source_columns + slice.columns.begin;
+            for (int64_t k = begin; k < end; ++k)
+                packed[offset_in_panel<Packed>(r, k)] = convert<Packed>(read<Source>(source, row + k));
         }
     }
 }
