@@ -8,8 +8,9 @@
 namespace qwen3 {
 namespace {
 
+constexpr int64_t kMost = int64_t{1} << 31;  // far above any model, low enough that products of two fit in 64 bits
+
 void require_positive(const char* field, int64_t value) {
-    constexpr int64_t kMost = int64_t{1} << 31;  // far above any model, low enough that products fit in 64 bits
     if (value <= 0 || value >= kMost)
         throw ConfigError(std::string("meta.") + field + " is " + std::to_string(value) +
                           "; expected a positive number below 2^31");
@@ -35,6 +36,9 @@ void Meta::validate() const {
     require_positive("epsilon", epsilon);
     require_positive("theta", theta);
     if (dh % 2 != 0) throw ConfigError("meta.dh is " + std::to_string(dh) + "; RoPE rotates pairs, so it must be even");
+    if (nh * dh >= kMost)
+        throw ConfigError("meta.nh is " + std::to_string(nh) + " and meta.dh is " + std::to_string(dh) +
+                          "; expected a product below 2^31");
     if (nh % nkvh != 0)
         throw ConfigError("meta.nh is " + std::to_string(nh) + " and meta.nkvh is " + std::to_string(nkvh) +
                           "; nkvh must divide nh");

@@ -5,7 +5,9 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <limits>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "qwen3/error.hpp"
@@ -47,11 +49,19 @@ public:
             throw OutOfMemory("a KV budget of " + std::to_string(budget) + " bytes holds no page: " +
                               std::to_string(kPageTokens) + " tokens take " + std::to_string(page) + " bytes");
         const int64_t pages = budget / page;
+        if (pages > std::numeric_limits<int32_t>::max())
+            throw ConfigError("option kv_budget of " + std::to_string(budget) + " bytes is " + std::to_string(pages) +
+                              " pages of " + std::to_string(page) + " bytes; expected fewer than 2^31");
         devices_->alloc_pages(pages);
         pool_ = std::make_shared<PagePool>(pages, page);
         weight_bytes_ = devices_->weight_bytes();
         warm_up(progress);
-        thread_ = std::thread([this] { serve(); });
+        try {
+            thread_ = std::thread([this] { serve(); });
+        } catch (const std::system_error& error) {
+            throw DeviceError(std::string("cannot start the engine's thread (") + error.what() +
+                              "); use fewer threads");
+        }
     }
 
     ~EngineImpl() override { close(); }
@@ -276,7 +286,7 @@ bool EngineImpl::end_cancelled() {
     return std::erase_if(live_, [](const State& generation) { return generation->ended(); }) > 0;
 }
 
-// False when nothing could run.
+// False when nothing could run, nor can before something arrives.
 bool EngineImpl::generate_step() {
     std::vector<Waiting> waiting;
     for (const State& generation : live_)
@@ -285,6 +295,7 @@ bool EngineImpl::generate_step() {
 
     StepBatch batch;
     std::vector<std::pair<State, int64_t>> served;  // with the tokens of this step
+    bool failed = false;                            // and made way for those that had no share
     for (size_t i = 0; i < live_.size(); ++i) {
         if (share[i] == 0) continue;
         const bool draws = share[i] == waiting[i].pending;  // the last token it has: the next one is drawn
@@ -293,9 +304,10 @@ bool EngineImpl::generate_step() {
             served.emplace_back(live_[i], share[i]);
         } catch (const Error&) {
             fail(live_[i]);
+            failed = true;
         }
     }
-    if (batch.empty()) return false;
+    if (batch.empty()) return failed;
 
     int64_t step_ns = 0;
     try {

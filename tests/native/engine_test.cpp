@@ -245,4 +245,32 @@ TEST("the activations that memory() counts are all that a step needs", {
     CHECK(engine->memory().activations == floats * 4);
 });
 
+TEST("a reply that fails does not put the others to sleep", {
+    EngineOptions options;
+    options.kv_budget = 3 * make()->memory().kv_bytes_per_token * kPageTokens;
+    const auto engine = make(options);
+    const auto other = engine->generate({.tokens = prompt(10), .sampling = never_stops(170, 1), .background = true});
+    CHECK(other->wait(10s));
+    const auto failing = engine->generate({.tokens = prompt(200), .sampling = never_stops(1, 1)});
+    // Nobody drains or cancels, which would wake the engine's thread.
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (!other->done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    CHECK(failing->finish_reason() == FinishReason::error);
+    CHECK(other->finish_reason() == FinishReason::length);
+});
+
+TEST("a KV budget of more pages than there are ids is refused", {
+    EngineOptions options;
+    options.kv_budget = int64_t{1} << 46;
+    CHECK_THROWS(make(options), ConfigError, "kv_budget");
+});
+
+TEST("a shape whose products do not fit is refused", {
+    Meta m = tiny();
+    m.nh = int64_t{1} << 28, m.dh = 16;
+    CHECK_THROWS(m.validate(), ConfigError, "meta.nh");
+    m.nh = int64_t{1} << 26;
+    m.validate();
+});
+
 TEST_MAIN()
