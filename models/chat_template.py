@@ -52,6 +52,7 @@ class ChatTemplate:
             TemplateError: it does not compile; `source` says in the message where it is from.
         """
         self.is_fallback = is_fallback
+        self._source = source
         self._variables = {**(variables or {}), "tools": None, "documents": None}
         self._characters = frozenset(text)
         self._template = SandboxedTemplate(text, source)
@@ -146,12 +147,15 @@ class ChatTemplate:
         return tokenizer.encode_prompt(text, {mark: token for token, mark in stand_ins.items()})
 
     def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool, enable_thinking: bool) -> str:
-        return self._template.render(
+        text = self._template.render(
             **self._variables,
             messages=messages,
             add_generation_prompt=add_generation_prompt,
             enable_thinking=enable_thinking,
         )
+        if not text and messages and add_generation_prompt:
+            raise TemplateError(f"{self._source}: the chat template makes an empty prompt of the messages")
+        return text
 
 
 def _chosen(templates: object, source: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from qwen3_chat.models.errors import CheckpointError, Qwen3Error
 
-MAX_BYTES = 64 << 20  # the largest tokenizer_config.json and index files are a few MB
+MAX_BYTES = 64 << 20  # the largest published one, tokenizer.json, has 11 MB
 
 
 def checkpoint_folder(path: str | Path) -> Path:
@@ -18,14 +18,15 @@ def checkpoint_folder(path: str | Path) -> Path:
     Raises:
         CheckpointError: there is nothing there, or a file, as its own words say.
     """
-    folder = Path(path).expanduser()
+    folder = Path(path)
     try:
+        folder = folder.expanduser()
         if folder.is_dir():
             return folder
         if folder.exists():
             raise CheckpointError(f"{folder}: is a file; name the folder that holds config.json and the weights")
-    except (OSError, ValueError) as error:  # a name too long, a NUL in it, no permission on the way
-        raise CheckpointError(f"{str(folder)!r}: cannot be opened: {_reason(error)}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL in it, no permission, no such ~user
+        raise CheckpointError(f"{str(folder)!r}: cannot be opened: {reason(error)}") from error
     raise CheckpointError(f"{folder}: no such folder; name the folder that holds config.json and the weights")
 
 
@@ -39,7 +40,7 @@ def file_exists(path: Path, error: type[Qwen3Error]) -> bool:
         if path.is_symlink():
             raise error(f"{path}: a link to {path.readlink()}, which is not there")
     except OSError as cause:
-        raise error(f"{path}: cannot be read: {_reason(cause)}") from cause
+        raise error(f"{path}: cannot be read: {reason(cause)}") from cause
     return False
 
 
@@ -51,7 +52,7 @@ def read_text(path: Path, error: type[Qwen3Error]) -> str:
     except FileNotFoundError as cause:
         raise error(f"{path}: no such file") from cause
     except (OSError, ValueError) as cause:
-        raise error(f"{path}: cannot be read: {_reason(cause)}") from cause
+        raise error(f"{path}: cannot be read: {reason(cause)}") from cause
     if len(data) > MAX_BYTES:
         raise error(f"{path}: larger than the {MAX_BYTES >> 20} MiB that such a file may have")
     try:
@@ -104,5 +105,6 @@ def describe(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[:limit] + "…"
 
 
-def _reason(error: OSError | ValueError) -> str:
+def reason(error: OSError | ValueError | RuntimeError) -> str:
+    """What went wrong, in words, without the number and the path that Python adds."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -12,7 +12,7 @@ import tokenizers
 
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import checkpoint_folder, file_exists
+from qwen3_chat.models.files import checkpoint_folder, file_exists, read_text
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
@@ -40,6 +40,9 @@ class Tokenizer:
         if not isinstance(tokenizer.decoder, tokenizers.decoders.ByteLevel):
             kind = type(tokenizer.decoder).__name__ if tokenizer.decoder else "none"
             raise CheckpointError(f"{source}: decoder is {kind}, expected ByteLevel, as Qwen3's")
+        if not isinstance(tokenizer.model, tokenizers.models.BPE):
+            kind = type(tokenizer.model).__name__
+            raise CheckpointError(f"{source}: model is {kind}, expected BPE, as Qwen3's")
         self._tokenizer = tokenizer
         tokenizer.no_truncation()
         tokenizer.no_padding()
@@ -73,8 +76,9 @@ class Tokenizer:
         file = checkpoint_folder(path) / "tokenizer.json"
         if not file_exists(file, CheckpointError):
             raise CheckpointError(f"{file}: no such file; it comes with every published Qwen3 checkpoint")
+        text = read_text(file, CheckpointError)
         try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(file))
+            tokenizer = tokenizers.Tokenizer.from_str(text)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # the library's panics are no Exceptions

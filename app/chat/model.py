@@ -32,10 +32,11 @@ def preflight(path: Path) -> None:
     """
     from qwen3_chat.models.config import Qwen3Config
     from qwen3_chat.models.errors import CheckpointError
+    from qwen3_chat.models.files import file_exists
 
     Qwen3Config.from_folder(path)
     folder = path.expanduser()
-    if not (folder / "tokenizer.json").is_file():
+    if not file_exists(folder / "tokenizer.json", CheckpointError):
         raise CheckpointError(f"{folder / 'tokenizer.json'}: no such file; copy it from where the weights come from")
     if not any(folder.glob("*.safetensors")) and not (folder / "model.safetensors.index.json").is_file():
         raise CheckpointError(f"{folder}: holds no *.safetensors file; the weights belong beside config.json")

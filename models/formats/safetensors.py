@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import describe, file_exists, parse_json
+from qwen3_chat.models.files import describe, file_exists, parse_json, reason
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
@@ -62,7 +62,7 @@ class SafetensorsFile:
                 # A shared mapping of the file's own pages: they can be dropped and come back from disk.
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as cause:
-            raise CheckpointError(f"{path}: cannot be mapped: {cause}") from cause
+            raise CheckpointError(f"{path}: cannot be mapped: {reason(cause)}") from cause
         try:
             self.entries = {entry.name: entry for entry in _parse_header(self._map, str(path))}
         except BaseException:

@@ -88,6 +88,14 @@ BROKEN: dict[str, tuple[Break, tuple[str, ...]]] = {  # what is broken -> how, a
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), ("safetensors",)),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), ("tokenizer.json",)),
     "broken tokenizer": (lambda folder: (folder / "tokenizer.json").write_text("{}") and None, ("tokenizer.json",)),
+    "a folder for a tokenizer": (
+        lambda folder: ((folder / "tokenizer.json").unlink(), (folder / "tokenizer.json").mkdir())[1],
+        ("tokenizer.json", "not a regular file"),
+    ),
+    "a tokenizer that is no BPE": (
+        edit_json("tokenizer.json", model={"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "b"}),
+        ("tokenizer.json", "WordLevel"),
+    ),
     "truncated weights": (truncate, (WEIGHTS,)),
     "empty weights": (lambda folder: (folder / WEIGHTS).write_bytes(b"") and None, (WEIGHTS,)),
     "header length 2^60": (huge_header, (WEIGHTS, "header")),
@@ -105,6 +113,7 @@ BROKEN: dict[str, tuple[Break, tuple[str, ...]]] = {  # what is broken -> how, a
     "a template that loops": (edit_json("tokenizer_config.json", chat_template=LOOP), ("template",)),
     "a template that reaches out": (edit_json("tokenizer_config.json", chat_template=REACH), ("template",)),
     "a template that is none": (edit_json("tokenizer_config.json", chat_template="{% if %}"), ("template",)),
+    "a template that says nothing": (edit_json("tokenizer_config.json", chat_template=""), ("template", "empty")),
     "a wrong default": (edit_json("generation_config.json", top_p=3), ("generation_config.json", "top_p")),
 }  # fmt: skip
 

@@ -230,6 +230,12 @@ def test_a_refusal_says_why() -> None:
         TEMPLATE["llama"].render([{"role": "judge", "content": ""}])
 
 
+def test_an_empty_prompt_is_refused() -> None:
+    for text in ("", "{% for message in messages %}{% endfor %}"):
+        with pytest.raises(TemplateError, match="x: the chat template makes an empty prompt"):
+            ChatTemplate(text, source="x").render([user("Hi")])
+
+
 # ---- where a template comes from ------------------------------------------------------------------------------------
 
 

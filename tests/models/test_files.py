@@ -74,6 +74,8 @@ def test_folder(tmp_path: Path) -> None:
         checkpoint_folder("with a \0 inside")
     with pytest.raises(CheckpointError, match=r"no such folder|cannot be opened"):
         checkpoint_folder("x" * 10_000)
+    with pytest.raises(CheckpointError, match="cannot be opened"):
+        checkpoint_folder("~nobody-of-that-name/model")
 
 
 def test_what_is_no_regular_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -182,6 +183,17 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.safetensors"
     os.mkfifo(pipe)
     refused(pipe, "not a regular file")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.safetensors", {"a": tensor()}, bytes(8))
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(mmap, "mmap", denied)
+    with pytest.raises(CheckpointError, match=r"a\.safetensors: cannot be mapped: Permission denied$"):
+        SafetensorsFile(path)
 
 
 def test_an_error_leaves_no_mapping_behind(tmp_path: Path) -> None:

@@ -227,6 +227,12 @@ def test_other_decoders(tmp_path: Path, decoder: object) -> None:
         from_text(tmp_path, changed(decoder=decoder))
 
 
+def test_other_models(tmp_path: Path) -> None:
+    words = {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: model is WordLevel, expected BPE"):
+        from_text(tmp_path, changed(model=words))
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"tokenizer\.json: no such file"):
         Tokenizer.from_folder(tmp_path)
