@@ -94,7 +94,7 @@ def _run(options: ChatOptions, parsed: argparse.Namespace, question: str | None)
         from qwen3_chat.app import plain
 
         return INTERRUPTED if plain.one_shot(options, question, parsed.format or "text") == "cancelled" else OK
-    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    tty = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # Textual draws on the last
     if parsed.plain or not tty or os.environ.get("TERM") == "dumb":
         from qwen3_chat.app import plain
 
@@ -124,7 +124,9 @@ def _report(error: Exception) -> int:
 
     code = exit_code(error)
     text = str(error)
-    if not isinstance(error, Qwen3Error) and code == FAILED:
+    if isinstance(error, OSError) and error.strerror:  # a full disk under the output, say: nothing to report
+        text = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    elif not isinstance(error, Qwen3Error) and code == FAILED:
         text = f"unexpected {type(error).__name__}: {text} (please report it, with what --debug shows)"
     elif not text:
         text = "out of memory" if code == NO_MEMORY else type(error).__name__

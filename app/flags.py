@@ -83,7 +83,7 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that say how a checkpoint is loaded."""
     engine = parser.add_argument_group("engine")
     engine.add_argument(
-        "--context", type=whole_number(1, 2**31 - 1), metavar="N", help="tokens, prompt and reply together"
+        "--context", type=whole_number(2, 2**31 - 1), metavar="N", help="tokens, prompt and reply together"
     )
     engine.add_argument(
         "--weights", choices=("auto", "f32", "f16", "bf16"), default="auto", help="number format of the weights"

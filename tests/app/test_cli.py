@@ -32,6 +32,7 @@ ERROR_PREFIX = "qwen3-chat: "
         (["--seed", str(2**64)], "--seed"),
         (["--max-tokens", "0"], "--max-tokens"),
         (["--context", "0"], "--context"),
+        (["--context", "1"], "--context"),
         (["--context", "many"], "--context"),
         (["--threads", "0"], "--threads"),
         (["--weights", "int3"], "--weights"),
@@ -144,6 +145,13 @@ def test_a_reader_that_was_never_there_is_no_error() -> None:
             process.stdout.close()
             _, err = process.communicate(timeout=LIMIT_S)
         assert (process.returncode, err) == (0, b""), arguments
+
+
+def test_output_that_cannot_be_written_is_one_line(chat_checkpoint: Path) -> None:
+    command = shlex.join([*scripted_command("'Hello'"), "--model", str(chat_checkpoint)])
+    for arguments in ("-p Hi", "-p Hi --format json"):
+        done = run(command=("sh", "-c", f"{command} {arguments} >/dev/full"))
+        assert (done.returncode, done.stderr) == (1, "qwen3-chat: No space left on device\n"), arguments
 
 
 def test_closed_streams_are_no_error(chat_checkpoint: Path) -> None:

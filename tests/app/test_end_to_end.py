@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from checkpoints import make_checkpoint
+from checkpoints import make_checkpoint, random_weights, write_weights
 from processes import COMMAND, LIMIT_S, run
 
 ROOMY = 2**31 - 1  # positions: no memory holds the keys and values of so many
@@ -96,6 +97,22 @@ def test_a_context_that_memory_cannot_hold_is_exit_code_4(checkpoint: Callable[.
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_fail_the_reply(tmp_path: Path, broken: float) -> None:
+    folder = make_checkpoint(tmp_path, tokenizer=True)
+    weights = dict(
+        random_weights(
+            hidden=64, layers=2, heads=4, kv_heads=2, head_dim=16, intermediate=96, vocab=384, tied=True, seed=0
+        )
+    )
+    weights["model.layers.1.mlp.down_proj.weight"][3, 5] = broken
+    write_weights(folder, weights)
+    done = run("--model", str(folder), "-p", "Hi")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not finite" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
@@ -118,6 +135,21 @@ def test_a_flag_that_does_not_suit_the_model_is_exit_code_2(
 )
 def test_every_engine_flag_answers(chat_checkpoint: Path, flags: tuple[str, ...]) -> None:
     assert ask("--model", str(chat_checkpoint), "-p", "Hi", "--max-tokens", "4", *flags)["new_tokens"] > 0
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"dtype": "bfloat16", "shards": 3},
+        {"dtype": "float16", "lm_head": "repeat"},
+        {"dtype": "bfloat16", "tied": False, "shards": 2},
+        {"dtype": "float16", "spelling": "transformers5", "heads": 8, "kv_heads": 1},
+    ],
+    ids=str,
+)
+def test_any_dense_folder_answers(checkpoint: Callable[..., Path], shape: dict[str, Any]) -> None:
+    folder = checkpoint(tokenizer=True, **shape)
+    assert ask("--model", str(folder), "-p", "Hi", "--max-tokens", "4")["new_tokens"] > 0
 
 
 @pytest.mark.parametrize("template", ["qwen3", "thinking_2507", "instruct_2507", None])

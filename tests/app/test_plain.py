@@ -200,8 +200,9 @@ def test_line_mode_warns_when_little_is_left(run: Run, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(("terminals", "term", "front"), [
-    (("stdin", "stdout"), "xterm", "tui"), (("stdin", "stdout"), "dumb", "plain"),
-    (("stdin",), "xterm", "plain"), (("stdout",), "xterm", "plain"), ((), "xterm", "plain"),
+    (("stdin", "stdout", "stderr"), "xterm", "tui"), (("stdin", "stdout", "stderr"), "dumb", "plain"),
+    (("stdin", "stderr"), "xterm", "plain"), (("stdout", "stderr"), "xterm", "plain"),
+    (("stdin", "stdout"), "xterm", "plain"), ((), "xterm", "plain"),
 ])  # fmt: skip
 def test_the_full_screen_needs_a_terminal(
     monkeypatch: pytest.MonkeyPatch, chat_checkpoint: Path, terminals: tuple[str, ...], term: str, front: str
@@ -213,7 +214,7 @@ def test_the_full_screen_needs_a_terminal(
     monkeypatch.setattr("qwen3_chat.app.tui", tui, raising=False)
     monkeypatch.setattr(plain, "repl", lambda options: opened.append("plain") or 0)
     monkeypatch.setenv("TERM", term)
-    for name in ("stdin", "stdout"):
+    for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, Terminal() if name in terminals else io.StringIO())
     assert cli.main(["--model", str(chat_checkpoint)]) == 0
     assert opened == [front]
