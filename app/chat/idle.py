@@ -19,7 +19,7 @@ WAIT_S = 0.05  # between looks at whether the engine has let go
 
 
 class IdlePrefill:
-    """A prefill in the background. `cancel` it before the cache is used otherwise."""
+    """A prefill in the background. `cancel` it, or `stop` it and await `done`, before the cache is used otherwise."""
 
     def __init__(self, model: ChatModel, conversation: Conversation, cache: KVCache, thinking: bool | None) -> None:
         """Begin, if there is anything to read and room for it; returns at once. No reply may be live on the cache.
@@ -41,6 +41,11 @@ class IdlePrefill:
     def done(self) -> bool:
         """Nothing is left to read; the cache is free."""
         return self._generation is None or self._generation.done
+
+    def stop(self) -> None:
+        """Ask for the cache; returns at once. What was read stays in it."""
+        if self._generation is not None:
+            self._generation.cancel()
 
     def cancel(self) -> None:
         """Give the cache back; what was read stays in it. Returns when the engine has let go, after a step at most."""

@@ -21,8 +21,9 @@ def run(options: ChatOptions) -> int:
     app = ChatApp(options)
     try:
         app.run()
+        failure = app.session.failure  # closing cancels, and what was cancelled has not failed
     finally:
         app.session.close()
-    if app.session.failure is not None:
-        raise app.session.failure
+    if failure is not None:
+        raise failure
     return app.return_code or 0

@@ -15,6 +15,7 @@ from qwen3_chat.app.tui.loader import Loader, ProgressCallback
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.budget import Budget
+    from qwen3_chat.app.chat.idle import IdlePrefill
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.turn import Turn
     from qwen3_chat.engine import KVCache
@@ -33,6 +34,7 @@ class Session:
         self.turn: Turn | None = None  # the newest one, also after its end
         self.queued: str | None = None  # sent as soon as it is possible
         self._cache: KVCache | None = None
+        self._idle: IdlePrefill | None = None  # what the engine reads while nobody waits
         self._leaving: list[Turn] = []  # stopped replies of chats that were left
 
     def _load(self, progress: ProgressCallback) -> ChatModel:
@@ -81,6 +83,23 @@ class Session:
         """The loader is done: this is the model."""
         self.model = model
         self._cache = model.new_cache()
+        self.rest()
+
+    def rest(self) -> None:
+        """Nobody waits for a reply: let the engine read ahead what the next prompt begins with."""
+        if self.model is None or self._cache is None or self.busy:
+            return
+        from qwen3_chat.app.chat.idle import IdlePrefill
+
+        self._idle = IdlePrefill(self.model, self.conversation, self._cache, self.thinking)
+
+    def wake(self) -> bool:
+        """Whether a message can be sent now. Reading ahead is stopped for it, which takes a step of the engine."""
+        if not self.ready:
+            return False
+        if self._idle is not None:
+            self._idle.stop()
+        return self._idle is None or self._idle.done
 
     def measure(self, draft: str) -> Budget | None:
         """What sending this would take; None without a model. Raises TemplateError."""
@@ -99,7 +118,7 @@ class Session:
         return drop_oldest(self.model, self.conversation, draft, self.thinking, self.options.sampling.max_tokens)
 
     def send(self, text: str) -> tuple[Message, Turn]:
-        """Say this and start the reply. Only when `ready`."""
+        """Say this and start the reply. Only after `wake`."""
         assert self.ready
         assert self.model is not None
         from qwen3_chat.app.chat.turn import Turn
@@ -122,6 +141,8 @@ class Session:
             self._leaving.append(self.turn)
         self.turn, self.queued = None, None
         self.conversation = Conversation(self.options.system)
+        if self._idle is not None:
+            self._idle.stop()  # kept until it is done: dropping it would wait
         if self.model is not None:
             self._cache = self.model.new_cache()
 
@@ -136,6 +157,6 @@ class Session:
         self.loader.cancel()
         self.loader.join()
         model = self.model or self.loader.model
-        self.turn, self._cache, self._leaving = None, None, []
+        self.turn, self._idle, self._cache, self._leaving = None, None, None, []
         if model is not None:
             model.close()

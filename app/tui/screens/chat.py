@@ -76,6 +76,8 @@ class ChatScreen(SendingScreen):
             await self._poll_loader()
         if self._stream is not None and self._stream.poll():
             self._stream = None
+            if self.session.queued is None:
+                self.session.rest()
             self._refresh_meters()
             self._measure_soon()
         await self._send_queued()

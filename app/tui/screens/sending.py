@@ -64,7 +64,7 @@ class SendingScreen(Screen[None]):
         raise NotImplementedError
 
     async def _send_queued(self) -> None:
-        if self.session.ready and self.session.queued is not None and not self._choosing:
+        if self.session.queued is not None and not self._choosing and self.session.wake():
             text, self.session.queued = self.session.queued, None
             self._prompt.show_queued(None)
             await self._send(text)
@@ -78,7 +78,7 @@ class SendingScreen(Screen[None]):
         elif self.session.queued is not None:
             self._give_back(text)
             self.say("one message is waiting already; esc takes it back")
-        elif self.session.ready:
+        elif self.session.wake():
             await self._send(text)
         else:
             self.session.queued = text

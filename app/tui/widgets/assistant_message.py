@@ -20,7 +20,7 @@ from qwen3_chat.app.tui.widgets.entry import Entry
 if TYPE_CHECKING:
     from qwen3_chat.app.tui.render.markdown import GrowingMarkdown
 
-_ENDS = {"cancelled": "■ stopped", "length": "▲ the context is full", "error": "✗ failed"}
+_ENDS = {"cancelled": "■ stopped", "length": "▲", "error": "✗ failed"}  # the note of a length says which one it was
 
 
 class AssistantMessage(Entry):
@@ -104,8 +104,9 @@ class AssistantMessage(Entry):
         elif streaming and not strips:
             strips += flow_strips(Text(self.waiting, Style(color=palette.muted, italic=True)), palette, width)
         if not streaming:
+            footer = self._footer(palette, signed=bool(strips))
             strips += [blank] if strips else []
-            strips += flow_strips(self._footer(palette), palette, width)
+            strips += flow_strips(footer, palette, width)
         return strips
 
     def _fold_line(self, palette: Palette, width: int) -> Text:
@@ -122,13 +123,20 @@ class AssistantMessage(Entry):
             text.append(f"   {how}", Style(color=palette.faint))
         return text
 
-    def _footer(self, palette: Palette) -> Text:
-        end = _ENDS.get(self.message.finish_reason or "", "")
+    def _footer(self, palette: Palette, *, signed: bool) -> Text:
+        """`signed`: a line of its own, so that it needs the sign of the end; the first line has it in the gutter."""
+        reason = self.message.finish_reason or ""
+        end = _ENDS.get(reason, "")
+        if not signed:
+            end = end.removeprefix(f"{self.sign[0]} ")
         text = Text(style=Style(color=palette.muted))
         colour = palette.error if self.message.state == "error" else palette.warning
         parts = [Text(end, Style(color=colour, bold=True))] if end else []
         if self.message.note:
-            parts.append(Text(clean(self.message.note), Style(color=colour)))
+            note = Text(clean(self.message.note), Style(color=colour))
+            if reason == "length":
+                note = parts.pop().append(" ").append_text(note)
+            parts.append(note)
         stats = self.stats
         if stats is not None and stats.new_tokens:
             parts.append(Text(f"{format.exact(stats.new_tokens)} tok"))

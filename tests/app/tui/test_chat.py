@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from scene import LAYERS, conversation, press_text, replies, scene, screen_text, type_text, wait_until, window
 from scripted import Line
 
-from qwen3_chat.app.chat.options import ChatOptions
+from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
 from qwen3_chat.app.tui.actions import ACTIONS
 from qwen3_chat.app.tui.app import ChatApp
 from qwen3_chat.app.tui.screens.chat import ChatScreen
@@ -113,6 +113,37 @@ async def test_the_second_turn_recalls_the_first() -> None:
         assert stats is not None
         assert stats.reused_tokens > 0
         await wait_until(pilot, lambda: f"reused {stats.reused_tokens}" in screen_text(app))
+
+
+async def test_what_the_next_prompt_begins_with_is_read_while_nobody_waits() -> None:
+    made = scene("<think>\nHm.\n</think>\n\nNice to meet you, Ada.", "You are Ada.")
+    app = window(made)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ask(pilot, "I am Ada")
+        read_ahead = made.engine.background[-1]
+        await ask(pilot, "Who am I?")
+        prompt, stats = made.engine.requests[1][0], replies(app)[1].message.stats
+        assert stats is not None
+        assert prompt[: len(read_ahead)] == read_ahead
+        assert made.tokenizer.decode(prompt[stats.reused_tokens :]) == "user\nWho am I?\nassistant\n"
+
+
+async def test_a_message_waits_for_the_step_that_reads_ahead() -> None:
+    made = scene("Hello.")
+    app = window(made)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(pilot, lambda: app.session.ready)
+        stopped: list[bool] = []
+        reading: Any = SimpleNamespace(done=False, stop=lambda: stopped.append(True))
+        app.session._idle = reading
+        await type_text(pilot, "hi")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: "next: hi" in screen_text(app))
+        assert stopped
+        assert made.engine.requests == []
+        reading.done = True
+        await wait_until(pilot, lambda: len(made.engine.requests) == 1)
+        await wait_until(pilot, lambda: "Hello." in screen_text(app))
 
 
 async def test_keys_of_the_prompt() -> None:
@@ -232,6 +263,29 @@ async def test_a_failed_reply_keeps_the_chat_going() -> None:
         await wait_until(pilot, lambda: "Half an ans" in screen_text(app))
         await ask(pilot, "Again")
         assert replies(app)[1].message.content == "Fine."
+
+
+async def test_a_reply_that_fails_before_its_first_word_is_marked_once() -> None:
+    app = window(scene(Line("", "error")))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ask(pilot, "Go")
+        await wait_until(pilot, lambda: "✗ failed · device cpu:0 failed: scripted" in screen_text(app))
+        assert screen_text(app).count("✗") == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [(5, "▲ cut short: the reply reached its limit of 5 tokens"), (None, "▲ cut short: the context of 60 tokens is")],
+)
+async def test_a_reply_that_was_cut_short_says_by_what(limit: int | None, said: str) -> None:
+    made = scene("A long answer " * 9, context=60)
+    options = ChatOptions(model=made.model.path, sampling=SamplingOptions(max_tokens=limit))
+    app = window(made, options)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await ask(pilot, "Go")
+        await wait_until(pilot, lambda: said in screen_text(app))
+        assert replies(app)[0].message.state == "complete"
+        assert "context is full" not in screen_text(app)
 
 
 async def test_a_dead_engine_leaves_the_chat_readable() -> None:

@@ -13,6 +13,7 @@ from scene import replies, scene, screen_text, type_text, wait_until, window
 from scripted import Line
 from textual import events
 
+from qwen3_chat.app import tui
 from qwen3_chat.app.chat.conversation import Conversation
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
@@ -26,6 +27,7 @@ from qwen3_chat.app.tui.widgets.prompt import Prompt
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.user_message import UserMessage
+from qwen3_chat.models.errors import ConfigError
 
 LATER = ("torch", "transformers", "tokenizers", "numpy", "jinja2", "markdown_it", "pygments", "qwen3_chat.engine")
 FIRST_WINDOW = f"""
@@ -51,6 +53,18 @@ def test_the_first_window_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", FIRST_WINDOW], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_the_reason_of_a_failed_load_outlives_the_window(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The window has shown it; the command turns what is raised into its exit code."""
+
+    def run(app: ChatApp) -> None:
+        app.session.loader.start()
+        app.session.loader.join()
+
+    monkeypatch.setattr(ChatApp, "run", run)
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        tui.run(ChatOptions(model=tmp_path))
 
 
 async def test_150_messages_are_150_widgets() -> None:
@@ -170,12 +184,12 @@ async def test_the_demo_model_recalls_the_first_turn(demo: Path) -> None:
             assert second.stats.reused_tokens > 0
             await pilot.press("f3")
             await wait_until(pilot, lambda: "LAYERS" in screen_text(app))
-            figures, memory = app.chat.query_one(EngineFigures), model.engine.memory()
+            figures = app.chat.query_one(EngineFigures)
             assert figures.view is not None
             assert len(figures.view.layers) == model.config.num_hidden_layers
             assert all(sum(layer) > 0 for layer in figures.view.layers)
             line: Any = app.chat.query_one(StatusLine)
-            await wait_until(pilot, lambda: line.status.kv_used == memory.kv_used > 0)
-            assert (line.status.kv_budget, line.status.context) == (memory.kv_budget, model.context)
+            await wait_until(pilot, lambda: line.status.kv_used == model.engine.memory().kv_used > 0)
+            assert (line.status.kv_budget, line.status.context) == (model.engine.memory().kv_budget, model.context)
     finally:
         app.session.close()
