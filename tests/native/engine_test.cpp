@@ -255,7 +255,7 @@ TEST("a reply that fails does not put the others to sleep", {
     // Nobody drains or cancels, which would wake the engine's thread.
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     while (!other->done() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-    CHECK(failing->finish_reason() == FinishReason::error);
+    CHECK(failing->wait(10s) && failing->finish_reason() == FinishReason::error);
     CHECK(other->finish_reason() == FinishReason::length);
 });
 
