@@ -67,9 +67,9 @@ TEST("a rank that fails frees the others, and the group works again after a rese
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which need the addresses themselves
 TEST("a pool that cannot start its threads says so and leaves none behind", {
-    const pid_t child = fork();                                    // the limit is for life
+    const pid_t child = fork();                                      // the limit is for life
     if (child == 0) {
-        const rlimit space{size_t{256} << 20, size_t{256} << 20};  // no room for the stacks of so many
+        const rlimit space{size_t{256} << 20, size_t{256} << 20};    // no room for the stacks of so many
         setrlimit(RLIMIT_AS, &space);
         int code = 1;
         try {
