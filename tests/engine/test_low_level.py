@@ -70,6 +70,27 @@ def test_the_original_calls(dev_ids: list[int]) -> None:
         create_qwen3_kv_cache(model)
 
 
+@pytest.mark.parametrize(
+    ("temperature", "topk", "topp"), [(0.0, 0, 1.0), (3.0, 1, 1.0), (3.0, 0, 1e-6)], ids=["temperature", "topk", "topp"]
+)
+def test_every_sampling_argument_counts_for_its_own_request(temperature: float, topk: int, topp: float) -> None:
+    """Each of the three alone leaves one choice; the request beside it, without, draws from all."""
+    with MODEL.engine() as model:
+        caches = [create_qwen3_kv_cache(model), create_qwen3_kv_cache(model)]
+        rows = forward_qwen3_batch(model, [*IDS[:20], *IDS[20:40]], [20, 20], [0, 0], caches)
+        likeliest = rows[[19, 39]].argmax(axis=1).tolist()
+        for narrowed in (0, 1):
+            arguments = [[3.0, 3.0], [0, 0], [1.0, 1.0]]
+            for column, value in zip(arguments, (temperature, topk, topp), strict=True):
+                column[narrowed] = value
+            drawn = [
+                infer_qwen3_batch(model, [IDS[19], IDS[39]], [1, 1], [19, 19], caches, *arguments, [seed, seed])
+                for seed in range(20)
+            ]
+            assert {pair[narrowed] for pair in drawn} == {likeliest[narrowed]}
+            assert len({pair[1 - narrowed] for pair in drawn}) > 2
+
+
 def test_what_lies_behind_the_position_is_forgotten() -> None:
     with MODEL.engine() as model:
         cache = create_qwen3_kv_cache(model)
