@@ -16,6 +16,8 @@
 namespace qwen3 {
 namespace {
 
+static_assert(kPageTokens == cpu::kPageTokens);  // what the engine counts is what the kernels lay out
+
 // With more threads than cores, a waiting thread gives its core away at once.
 SpinPolicy spin_policy(int threads) { return threads > usable_cores() ? SpinPolicy{0, 50} : SpinPolicy{}; }
 
