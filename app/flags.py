@@ -86,7 +86,10 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
         "--context", type=whole_number(2, 2**31 - 1), metavar="N", help="tokens, prompt and reply together"
     )
     engine.add_argument(
-        "--weights", choices=("auto", "f32", "f16", "bf16"), default="auto", help="number format of the weights"
+        "--weights",
+        choices=("auto", "f32", "f16", "bf16", "int8", "int4"),
+        default="auto",
+        help="number format of the weights; int8 and int4 are rounded from the checkpoint's while it loads",
     )
     engine.add_argument("--kv", choices=("auto", "f32", "bf16"), default="auto", help="number format of the KV cache")
     engine.add_argument("--devices", type=_devices, default="auto", metavar="LIST", help="auto, or such as cpu:0,cpu:1")

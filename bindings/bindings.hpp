@@ -34,8 +34,9 @@ using Ids = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cp
 
 inline std::span<const int32_t> view(const Ids& ids) { return {ids.data(), ids.size()}; }
 
-// "f32", "f16" or "bf16"; throws ConfigError naming the option otherwise.
-std::optional<DType> parse_dtype_option(const std::optional<std::string>& name, std::string_view option);
+// By name; throw ConfigError naming the option when there is no such type.
+std::optional<WeightType> parse_weight_option(const std::optional<std::string>& name);
+std::optional<DType> parse_kv_option(const std::optional<std::string>& name);
 
 // Holds what blocks in its destructor until the engine's thread has let go; meanwhile other Python threads go on.
 template <typename Pointer>

@@ -43,8 +43,8 @@ HeldEngine create(const Meta& meta, const HeldWeights& weights, std::vector<std:
                   int64_t context, int threads, int64_t kv_budget, const nb::object& progress) {
     EngineOptions options;
     options.devices = std::move(devices);
-    options.weights = parse_dtype_option(weights_dtype, "weights");
-    options.kv = parse_dtype_option(kv_dtype, "kv");
+    options.weights = parse_weight_option(weights_dtype);
+    options.kv = parse_kv_option(kv_dtype);
     options.context = context;
     options.threads = threads;
     options.kv_budget = kv_budget;
@@ -127,7 +127,7 @@ void bind_engine(nb::module_& module) {
                     nb::arg("weights_dtype").none(), nb::arg("kv_dtype").none(), nb::arg("context"), nb::arg("threads"),
                     nb::arg("kv_budget"), nb::arg("progress").none())
         .def("devices", [](const HeldEngine& self) { return self->devices(); })
-        .def("weights_dtype", [](const HeldEngine& self) { return dtype_name(self->weights_dtype()); })
+        .def("weights_dtype", [](const HeldEngine& self) { return weight_type_name(self->weight_type()); })
         .def("kv_dtype", [](const HeldEngine& self) { return dtype_name(self->kv_dtype()); })
         .def("context", [](const HeldEngine& self) { return self->context(); })
         .def("threads", [](const HeldEngine& self) { return self->threads(); })

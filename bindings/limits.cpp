@@ -8,6 +8,8 @@ void bind_limits(nb::module_& module) {
     nb::class_<MachineLimits>(module, "MachineLimits",
                               "What this machine can do at most, measured, all threads together.")
         .def_ro("read_bytes_per_s", &MachineLimits::read_bytes_per_s, "Streaming reads that no cache serves.")
+        .def_ro("int8_op_per_s", &MachineLimits::int8_op_per_s,
+                "Products of int8 summed in int32, all threads together; one counts as two.")
         .def_ro("fp32_flop_per_s", &MachineLimits::fp32_flop_per_s,
                 "Fused multiply-adds on registers; one counts as two.");
     module.def("measure_limits", &measure_limits, nb::arg("threads"), nb::arg("bytes") = int64_t{512} << 20,

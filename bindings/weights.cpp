@@ -69,10 +69,17 @@ void HeldWeights::set(const std::string& slot, int64_t layer, const nb::ndarray<
     arrays_.push_back(array);
 }
 
-std::optional<DType> parse_dtype_option(const std::optional<std::string>& name, std::string_view option) {
+std::optional<WeightType> parse_weight_option(const std::optional<std::string>& name) {
+    if (!name) return std::nullopt;
+    const std::optional<WeightType> type = parse_weight_type(*name);
+    if (!type) throw ConfigError("weights = '" + *name + "': expected auto, f32, f16, bf16, int8 or int4");
+    return type;
+}
+
+std::optional<DType> parse_kv_option(const std::optional<std::string>& name) {
     if (!name) return std::nullopt;
     const std::optional<DType> dtype = parse_dtype(*name);
-    if (!dtype) throw ConfigError(std::string(option) + " = '" + *name + "': expected auto, f32, f16 or bf16");
+    if (!dtype || dtype == DType::f16) throw ConfigError("kv = '" + *name + "': expected auto, f32 or bf16");
     return dtype;
 }
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 __all__ = ["ChatOptions", "EngineOptions", "KVType", "SamplingOptions", "WeightsType"]
 
-WeightsType = Literal["auto", "f32", "f16", "bf16"]
+WeightsType = Literal["auto", "f32", "f16", "bf16", "int8", "int4"]
 KVType = Literal["auto", "f32", "bf16"]
 
 

@@ -29,7 +29,7 @@ __all__ = ["Engine", "Memory", "Progress", "StepRequest"]
 Logits: TypeAlias = npt.NDArray[np.float32]
 ProgressCallback: TypeAlias = "Callable[[Progress], bool | None]"
 LogitsRows: TypeAlias = Literal["last", "all", "none"]
-WeightsOption: TypeAlias = Literal["auto", "f32", "f16", "bf16"]
+WeightsOption: TypeAlias = Literal["auto", "f32", "f16", "bf16", "int8", "int4"]
 KVOption: TypeAlias = Literal["auto", "f32", "bf16"]
 
 
@@ -164,7 +164,7 @@ class Engine:
 
     @property
     def weights(self) -> str:
-        """The type the weights are kept in: f32, f16 or bf16."""
+        """The type the weights are kept in: f32, f16, bf16, int8 or int4."""
         return self._native.weights_dtype()
 
     @property

@@ -26,6 +26,12 @@ void drop(const TensorView& view, const Slice& slice) {
     if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
+// The embedding and the head bear four bits badly, and are the largest matrices of a small model: int8 at least.
+WeightType kept_as(Slot slot, WeightType type) {
+    const bool vocabulary = slot == Slot::input_embd || slot == Slot::output_embd;
+    return vocabulary && type == WeightType::int4 ? WeightType::int8 : type;
+}
+
 template <class Fn>
 void for_each_slot(const Meta& meta, Fn&& fn) {
     for (size_t i = 0; i < kSlots; ++i) {
@@ -53,7 +59,7 @@ DeviceWeights load_shard(Ops& ops, const DeviceShape& shape, const Weights& weig
     auto matrix = [&](Slot slot, int64_t layer = 0) {
         const TensorView& view = weights.at(slot, layer);
         const Slice slice = slice_of(slot, shape.meta, shape.shard);
-        auto packed = ops.pack(view, slice);
+        auto packed = ops.pack(view, slice, kept_as(slot, shape.weights));
         finish(view, slice);
         return packed;
     };

@@ -49,6 +49,33 @@ std::optional<DType> parse_dtype(std::string_view name) {
     return std::nullopt;
 }
 
+std::string_view weight_type_name(WeightType type) {
+    switch (type) {
+        case WeightType::f32: return "f32";
+        case WeightType::f16: return "f16";
+        case WeightType::bf16: return "bf16";
+        case WeightType::int8: return "int8";
+        case WeightType::int4: return "int4";
+    }
+    return "?";
+}
+
+std::optional<WeightType> parse_weight_type(std::string_view name) {
+    using enum WeightType;
+    for (WeightType type : {f32, f16, bf16, int8, int4})
+        if (weight_type_name(type) == name) return type;
+    return std::nullopt;
+}
+
+WeightType weight_type(DType dtype) {
+    switch (dtype) {
+        case DType::f32: return WeightType::f32;
+        case DType::f16: return WeightType::f16;
+        case DType::bf16: return WeightType::bf16;
+    }
+    return WeightType::f32;
+}
+
 size_t TensorView::nbytes() const {
     size_t count = size_of(dtype);
     for (int64_t n : shape) count *= static_cast<size_t>(n);

@@ -74,7 +74,7 @@ public:
 
     // Memory. All throw OutOfMemory.
     virtual std::unique_ptr<Buffer> alloc(int64_t rows, int64_t columns) = 0;
-    virtual std::unique_ptr<Matrix> pack(const TensorView& weight, const Slice& slice) = 0;
+    virtual std::unique_ptr<Matrix> pack(const TensorView& weight, const Slice& slice, WeightType type) = 0;
     virtual std::unique_ptr<Vector> pack_vector(const TensorView& weight) = 0;
     virtual std::unique_ptr<KvPages> alloc_pages(int64_t pages) = 0;
     virtual size_t page_bytes() const = 0;

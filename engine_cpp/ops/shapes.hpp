@@ -27,7 +27,7 @@ struct Slice {
 struct DeviceShape {
     Meta meta;
     Shard shard;
-    DType weights = DType::f32;
+    WeightType weights = WeightType::f32;
     DType kv = DType::f32;
 };
 

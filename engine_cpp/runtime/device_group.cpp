@@ -42,7 +42,7 @@ const std::vector<std::string>& checked(const std::vector<std::string>& devices)
 }  // namespace
 
 DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
-                         DType weights_dtype, DType kv_dtype, int threads, const ProgressFn& progress)
+                         WeightType weight_type, DType kv_dtype, int threads, const ProgressFn& progress)
     : workers_(checked(devices).size()),
       shared_(static_cast<int64_t>(devices.size()), spin_policy(std::max(threads, static_cast<int>(devices.size())))),
       threads_(static_cast<int>(devices.size()), spin_policy(std::max(threads, static_cast<int>(devices.size())))) {
@@ -50,7 +50,7 @@ DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::ve
     std::vector<DeviceShape> shapes;
     int64_t total = 0;
     for (int64_t rank = 0; rank < size; ++rank) {
-        shapes.push_back({meta, shard_of(meta, rank, size), weights_dtype, kv_dtype});
+        shapes.push_back({meta, shard_of(meta, rank, size), weight_type, kv_dtype});
         total += static_cast<int64_t>(shard_source_bytes(meta, weights, shapes.back().shard));
     }
 

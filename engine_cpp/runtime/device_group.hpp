@@ -17,7 +17,7 @@ namespace qwen3 {
 class DeviceGroup {
 public:
     // Starts the workers and loads every shard in parallel; progress is called on this thread.
-    DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices, DType weights_dtype,
+    DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices, WeightType weight_type,
                 DType kv_dtype, int threads, const ProgressFn& progress);
 
     // Bytes of one KV page over all devices.

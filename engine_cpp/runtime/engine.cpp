@@ -37,10 +37,10 @@ public:
           options_(options),
           context_(options.context ? options.context : meta.dctx),
           threads_(options.threads ? options.threads : usable_cores()),
-          weights_dtype_(options.weights.value_or(weights.dtype())),
-          kv_dtype_(options.kv.value_or(weights_dtype_ == DType::f32 ? DType::f32 : DType::bf16)),
+          weight_type_(options.weights.value_or(qwen3::weight_type(weights.dtype()))),
+          kv_dtype_(options.kv.value_or(weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16)),
           rope_(meta),
-          devices_(std::make_unique<DeviceGroup>(meta, weights, options.devices, weights_dtype_, kv_dtype_, threads_,
+          devices_(std::make_unique<DeviceGroup>(meta, weights, options.devices, weight_type_, kv_dtype_, threads_,
                                                  progress)),
           isa_(devices_->isa()) {
         const int64_t page = devices_->page_bytes();
@@ -68,7 +68,7 @@ public:
 
     const Meta& meta() const override { return meta_; }
     const std::vector<std::string>& devices() const override { return options_.devices; }
-    DType weights_dtype() const override { return weights_dtype_; }
+    WeightType weight_type() const override { return weight_type_; }
     DType kv_dtype() const override { return kv_dtype_; }
     int64_t context() const override { return context_; }
     int threads() const override { return threads_; }
@@ -151,7 +151,8 @@ private:
     const EngineOptions options_;
     const int64_t context_;
     const int threads_;
-    const DType weights_dtype_, kv_dtype_;
+    const WeightType weight_type_;
+    const DType kv_dtype_;
     const Rope rope_;
     std::unique_ptr<DeviceGroup> devices_;  // null once closed
     const std::string isa_;

@@ -46,8 +46,53 @@ TensorView view(const std::vector<float>& values, int64_t rows, int64_t columns)
     return {.data = reinterpret_cast<const std::byte*>(values.data()), .dtype = DType::f32, .shape = {rows, columns}};
 }
 
-void (*matmul_of(const Kernels& kernels, DType dtype))(const MatmulArgs&) {
-    return dtype == DType::f32 ? kernels.matmul_f32 : dtype == DType::f16 ? kernels.matmul_f16 : kernels.matmul_bf16;
+constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::int8,
+                                       WeightType::int4};
+
+void (*matmul_of(const Kernels& kernels, WeightType type))(const MatmulArgs&) {
+    switch (type) {
+        case WeightType::f32: return kernels.matmul_f32;
+        case WeightType::f16: return kernels.matmul_f16;
+        case WeightType::bf16: return kernels.matmul_bf16;
+        case WeightType::int8: return kernels.matmul_int8;
+        case WeightType::int4: return kernels.matmul_int4;
+    }
+    return nullptr;
+}
+
+// Rows as integer weights meet them, and what they then stand for.
+struct Quantized {
+    Quantized(const Kernels& kernels, const std::vector<float>& x, int64_t tokens, int64_t k)
+        : columns(round_up(k, kBlock)),
+          values(static_cast<size_t>(tokens * columns)),
+          scales(values.size() / kGroup),
+          sums(values.size() / kGroup) {
+        for (int64_t t = 0; t < tokens; ++t) {
+            const int64_t group = t * columns / kGroup;
+            kernels.quantize_row(x.data() + t * k, k, values.data() + t * columns, scales.data() + group,
+                                 sums.data() + group);
+        }
+    }
+
+    QuantizedRows rows(int64_t first = 0) {
+        const int64_t group = first * columns / kGroup;
+        return {values.data() + first * columns, scales.data() + group, sums.data() + group, columns};
+    }
+    float at(int64_t t, int64_t k) const {
+        const auto i = static_cast<size_t>(t * columns + k);
+        return scales[i / kGroup] * static_cast<float>(values[i]);
+    }
+
+    int64_t columns;
+    std::vector<int8_t> values;
+    std::vector<float> scales;
+    std::vector<int32_t> sums;
+};
+
+float largest(const float* x, int64_t n) {
+    float most = 0.0F;
+    for (int64_t i = 0; i < n; ++i) most = std::max(most, std::fabs(x[i]));
+    return most;
 }
 
 }  // namespace
@@ -81,27 +126,33 @@ TEST("half and bfloat16 conversions round to nearest even and keep what is not f
 TEST("matmul equals a double loop for all types, odd shapes and slices, with and without accumulation", {
     ThreadPool pool(2, SpinPolicy{0, 10});
     for_each_isa([&](const Kernels& kernels) {
-        for (DType dtype : {DType::f32, DType::f16, DType::bf16})
+        for (WeightType type : kWeightTypes)
             for (int64_t rows : {1, 16, 37, 80})
-                for (int64_t k : {1, 2, 33, 128})
+                for (int64_t k : {1, 2, 33, 128, 200})
                     for (int64_t tokens : {1, 2, 3, 5, 7, 19}) {
                         const std::vector<float> source = noise(static_cast<size_t>((rows + 3) * (k + 5)), 1);
-                        const PackedMatrix w(view(source, rows + 3, k + 5), {{3, rows + 3}, {2, k + 2}}, dtype, pool);
-                        const std::vector<float> x = noise(static_cast<size_t>(tokens * k), 2);
+                        const PackedMatrix w(view(source, rows + 3, k + 5), {{3, rows + 3}, {2, k + 2}}, type, kernels,
+                                             pool);
+                        std::vector<float> x = noise(static_cast<size_t>(tokens * k), 2);
+                        Quantized quantized(kernels, x, tokens, k);
+                        if (is_integer(type))
+                            for (int64_t i = 0; i < tokens * k; ++i)
+                                x[static_cast<size_t>(i)] = quantized.at(i / k, i % k);
                         for (bool accumulate : {false, true}) {
                             std::vector<float> y = noise(static_cast<size_t>(tokens * rows), 3);
                             const std::vector<float> before = y;
-                            matmul_of(kernels, dtype)({.x = x.data(),
-                                                       .ldx = k,
-                                                       .tokens = tokens,
-                                                       .panels = w.panel(0),
-                                                       .panel_bytes = w.panel_bytes(),
-                                                       .panel_count = w.panels(),
-                                                       .k = k,
-                                                       .y = y.data(),
-                                                       .ldy = rows,
-                                                       .rows = rows,
-                                                       .accumulate = accumulate});
+                            matmul_of(kernels, type)({.x = x.data(),
+                                                      .ldx = k,
+                                                      .quantized = quantized.rows(),
+                                                      .tokens = tokens,
+                                                      .panels = w.panel(0),
+                                                      .panel_bytes = w.panel_bytes(),
+                                                      .panel_count = w.panels(),
+                                                      .k = k,
+                                                      .y = y.data(),
+                                                      .ldy = rows,
+                                                      .rows = rows,
+                                                      .accumulate = accumulate});
                             for (int64_t t = 0; t < tokens; ++t)
                                 for (int64_t r = 0; r < rows; ++r) {
                                     std::vector<float> row(static_cast<size_t>(k));
@@ -123,15 +174,17 @@ TEST("matmul equals a double loop for all types, odd shapes and slices, with and
 TEST("a token's product has the same bits in any batch and any share of the panels", {
     ThreadPool pool(1, SpinPolicy{0, 10});
     for_each_isa([&](const Kernels& kernels) {
-        for (DType dtype : {DType::f32, DType::f16, DType::bf16}) {
-            const int64_t rows = 90, k = 65, tokens = 23;
+        for (WeightType type : kWeightTypes) {
+            const int64_t rows = 90, k = 129, tokens = 23;
             const std::vector<float> source = noise(static_cast<size_t>(rows * k), 4);
-            const PackedMatrix w(view(source, rows, k), {{0, rows}, {0, k}}, dtype, pool);
+            const PackedMatrix w(view(source, rows, k), {{0, rows}, {0, k}}, type, kernels, pool);
             const std::vector<float> x = noise(static_cast<size_t>(tokens * k), 5);
+            Quantized quantized(kernels, x, tokens, k);
             std::vector<float> together(static_cast<size_t>(tokens * rows)), alone = together;
-            const auto matmul = matmul_of(kernels, dtype);
+            const auto matmul = matmul_of(kernels, type);
             MatmulArgs args{.x = x.data(),
                             .ldx = k,
+                            .quantized = quantized.rows(),
                             .tokens = tokens,
                             .panels = w.panel(0),
                             .panel_bytes = w.panel_bytes(),
@@ -144,12 +197,87 @@ TEST("a token's product has the same bits in any batch and any share of the pane
             matmul(args);
             for (int64_t t = 0; t < tokens; ++t)
                 for (int64_t p = 0; p < w.panels(); ++p) {
-                    args.x = x.data() + t * k, args.tokens = 1, args.panels = w.panel(p), args.panel_count = 1;
+                    args.x = x.data() + t * k, args.quantized = quantized.rows(t), args.tokens = 1;
+                    args.panels = w.panel(p), args.panel_count = 1;
                     args.y = alone.data() + t * rows + p * kPanel, args.rows = std::min(kPanel, rows - p * kPanel);
                     matmul(args);
                 }
             CHECK(alone == together);
         }
+    });
+});
+
+TEST("activations are rounded to the nearest of 127 steps per group; what is not finite stays so", {
+    for_each_isa([&](const Kernels& kernels) {
+        const int64_t k = 100;  // the last group is partial, and there is one of zeros behind it
+        std::vector<float> x = noise(k, 11);
+        std::fill_n(x.begin() + 32, 32, 0.0F);
+        const Quantized rounded(kernels, x, 1, k);
+        for (int64_t i = 0; i < k; ++i) {
+            const int64_t group = i / kGroup * kGroup;
+            const float step = largest(x.data() + group, std::min(kGroup, k - group)) / 127.0F;
+            CHECK(std::fabs(rounded.at(0, i) - x[static_cast<size_t>(i)]) <= 0.5001F * step);
+        }
+        for (int64_t i = k; i < rounded.columns; ++i) CHECK(rounded.values[static_cast<size_t>(i)] == 0);
+        for (size_t g = 0; g < rounded.sums.size(); ++g) {
+            int32_t sum = 0;
+            for (size_t i = 0; i < kGroup; ++i) sum += rounded.values[g * kGroup + i];
+            CHECK(rounded.sums[g] == sum);
+        }
+        for (float bad : {std::nanf(""), INFINITY, -INFINITY}) {
+            x[70] = bad;
+            CHECK(std::isnan(Quantized(kernels, x, 1, k).scales[2]));
+        }
+    });
+});
+
+TEST("int8 weights are rounded to half a step; int4 weights at least as well as by their largest", {
+    ThreadPool pool(1, SpinPolicy{});
+    for_each_isa([&](const Kernels& kernels) {
+        const int64_t rows = 21, k = 100;
+        std::vector<float> source = noise(static_cast<size_t>(rows * k), 12);
+        for (int64_t i = 0; i < 32; ++i) source[static_cast<size_t>(i)] = 0.0F;            // a group of zeros,
+        for (int64_t i = 0; i < k; ++i) source[static_cast<size_t>(k + i)] *= 1e-36F;      // a row that vanishes,
+        for (int64_t i = 0; i < k; ++i) source[static_cast<size_t>(2 * k + i)] *= 1e+30F;  // and a huge one
+        const Slice all{{0, rows}, {0, k}};
+        const PackedMatrix int8(view(source, rows, k), all, WeightType::int8, kernels, pool);
+        const PackedMatrix int4(view(source, rows, k), all, WeightType::int4, kernels, pool);
+        std::vector<float> eight(k), four(k);
+        double four_error = 0.0, plain_error = 0.0;
+        for (int64_t r = 0; r < rows; ++r) {
+            int8.read_row(r, eight.data());
+            int4.read_row(r, four.data());
+            for (int64_t group = 0; group < k; group += kGroup) {
+                const float* w = source.data() + r * k + group;
+                const int64_t n = std::min(kGroup, k - group);
+                float extreme = 0.0F;
+                for (int64_t i = 0; i < n; ++i) extreme = std::fabs(w[i]) > std::fabs(extreme) ? w[i] : extreme;
+                for (int64_t i = 0; i < n; ++i) {
+                    const auto at = static_cast<size_t>(group + i);
+                    CHECK(std::fabs(eight[at] - w[i]) <= 0.505F * std::max(largest(w, n) / 127.0F, 1e-30F));
+                    if (r == 1 || r == 2) continue;  // their squares leave f32
+                    const float step = extreme / -8.0F;
+                    const float plain = step != 0.0F ? step * std::min(7.0F, std::round(w[i] / step)) : 0.0F;
+                    plain_error += (plain - w[i]) * (plain - w[i]), four_error += (four[at] - w[i]) * (four[at] - w[i]);
+                }
+            }
+        }
+        CHECK(four_error < 0.9 * plain_error);
+    });
+});
+
+TEST("a weight that is not finite makes its group so, for integers too", {
+    ThreadPool pool(1, SpinPolicy{});
+    for_each_isa([&](const Kernels& kernels) {
+        for (WeightType type : {WeightType::int8, WeightType::int4})
+            for (float bad : {std::nanf(""), INFINITY, -INFINITY}) {
+                std::vector<float> source = noise(64, 13);
+                source[40] = bad;
+                const PackedMatrix w(view(source, 1, 64), {{0, 1}, {0, 64}}, type, kernels, pool);
+                std::vector<float> row(64);
+                w.read_row(0, row.data());
+                for (size_t i = 0; i < 64; ++i) CHECK(std::isnan(row[i]) == (i >= 32));
+            }
     });
 });
 

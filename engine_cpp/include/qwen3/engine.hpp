@@ -23,7 +23,7 @@ constexpr int64_t kPageTokens = 64;
 
 struct EngineOptions {
     std::vector<std::string> devices = {"cpu:0"};  // one worker each; "cpu:N" is logical
-    std::optional<DType> weights;                  // nullopt = as the weights come
+    std::optional<WeightType> weights;             // nullopt = as the weights come
     std::optional<DType> kv;                       // nullopt = f32 for f32 weights, else bf16
     int64_t context = 0;                           // tokens; 0 = meta.dctx
     int threads = 0;                               // over all CPU devices; 0 = the cores this process may use
@@ -70,7 +70,7 @@ public:
 
     virtual const Meta& meta() const = 0;
     virtual const std::vector<std::string>& devices() const = 0;
-    virtual DType weights_dtype() const = 0;
+    virtual WeightType weight_type() const = 0;
     virtual DType kv_dtype() const = 0;
     virtual int64_t context() const = 0;
     virtual int threads() const = 0;

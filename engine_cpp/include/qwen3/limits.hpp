@@ -8,6 +8,7 @@ namespace qwen3 {
 struct MachineLimits {
     double read_bytes_per_s = 0.0;  // streaming reads of memory that no cache holds, all threads together
     double fp32_flop_per_s = 0.0;   // fused multiply-adds on registers, all threads together; one counts as two
+    double int8_op_per_s = 0.0;     // the same for products of int8 summed in int32
 };
 
 // Takes about half a second and reserves `bytes` for a moment. Throws OutOfMemory.

@@ -19,6 +19,15 @@ constexpr size_t size_of(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 std::string_view dtype_name(DType dtype);
 std::optional<DType> parse_dtype(std::string_view name);  // "f32", "f16", "bf16"
 
+// How the engine keeps a weight matrix. Integers are rounded from the checkpoint's floats as they are loaded, in groups
+// of 32 along the input that share a bf16 scale: 8.5 and 4.5 bits a weight.
+enum class WeightType : uint8_t { f32, f16, bf16, int8, int4 };
+
+std::string_view weight_type_name(WeightType type);
+std::optional<WeightType> parse_weight_type(std::string_view name);  // "f32", "f16", "bf16", "int8", "int4"
+WeightType weight_type(DType dtype);                                 // the same floats
+constexpr bool is_integer(WeightType type) { return type == WeightType::int8 || type == WeightType::int4; }
+
 struct TensorView {
     const std::byte* data = nullptr;  // row-major, contiguous; null = slot not filled
     DType dtype = DType::f32;

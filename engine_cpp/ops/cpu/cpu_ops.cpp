@@ -33,8 +33,8 @@ std::unique_ptr<Buffer> CpuOps::alloc(int64_t rows, int64_t columns) {
     return std::make_unique<CpuBuffer>(rows, columns);
 }
 
-std::unique_ptr<Matrix> CpuOps::pack(const TensorView& weight, const Slice& slice) {
-    return std::make_unique<PackedMatrix>(weight, slice, shape_.weights, pool_);
+std::unique_ptr<Matrix> CpuOps::pack(const TensorView& weight, const Slice& slice, WeightType type) {
+    return std::make_unique<PackedMatrix>(weight, slice, type, kernels_, pool_);
 }
 
 std::unique_ptr<Vector> CpuOps::pack_vector(const TensorView& weight) {
@@ -53,6 +53,11 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
     kv_ = &static_cast<CpuKvPages&>(kv);
     for (const PageCopy& copy : batch.copies) std::memcpy(kv_->page(copy.to), kv_->page(copy.from), kv_->page_bytes());
 
+    if (is_integer(shape_.weights)) {
+        const Shard& shard = shape_.shard;
+        quantized_.reserve(batch.ntok(),
+                           std::max({shape_.meta.d, shard.query_heads.size() * shape_.meta.dh, shard.mlp.size()}));
+    }
     all_rows_.resize(static_cast<size_t>(batch.ntok()));
     std::iota(all_rows_.begin(), all_rows_.end(), 0);
     if (!up_ || normed_->bytes() < static_cast<size_t>(batch.ntok() * shape_.meta.d) * sizeof(float)) {
@@ -77,20 +82,42 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
 
 void CpuOps::end_step() { batch_ = nullptr; }
 
-size_t CpuOps::workspace_bytes() const { return up_ ? normed_->bytes() + up_->bytes() : 0; }
+size_t CpuOps::workspace_bytes() const { return (up_ ? normed_->bytes() + up_->bytes() : 0) + quantized_.bytes(); }
 
 std::span<float> CpuOps::view(Buffer& hidden, int64_t rows) {
     auto& buffer = static_cast<CpuBuffer&>(hidden);
     return {buffer.row(0), static_cast<size_t>(rows * buffer.columns())};
 }
 
-void CpuOps::multiply(const float* x, int64_t ldx, int64_t tokens, const Product& product, Range panels) const {
-    if (panels.size() <= 0 || tokens == 0) return;
+CpuOps::Activations CpuOps::activations(const Buffer& x, int64_t tokens) {
+    const auto& from = static_cast<const CpuBuffer&>(x);
+    Activations rows{from.row(0), from.columns(), tokens, {}};
+    if (!is_integer(shape_.weights)) return rows;
+    rows.quantized = quantized_.view(from.columns());
+    for_rows(tokens, [&](int64_t i) { quantized_.quantize(kernels_, from.row(i), from.columns(), i); });
+    return rows;
+}
+
+CpuOps::Activations CpuOps::normalised(const Buffer& hidden, const Vector& norm, std::span<const int32_t> rows) {
+    const auto& from = static_cast<const CpuBuffer&>(hidden);
+    const float* weight = static_cast<const CpuVector&>(norm).data();
+    const int64_t d = shape_.meta.d;
+    const bool integer = is_integer(shape_.weights);
+    for_rows(static_cast<int64_t>(rows.size()), [&](int64_t i) {
+        kernels_.rms_norm(from.row(rows[static_cast<size_t>(i)]), weight, shape_.meta.epsilon, d, normed_->row(i));
+        if (integer) quantized_.quantize(kernels_, normed_->row(i), d, i);
+    });
+    return {normed_->row(0), d, static_cast<int64_t>(rows.size()), quantized_.view(d)};
+}
+
+void CpuOps::multiply(const Activations& x, const Product& product, Range panels) const {
+    if (panels.size() <= 0 || x.tokens == 0) return;
     const PackedMatrix& w = product.w;
     const MatmulArgs args{
-        .x = x,
-        .ldx = ldx,
-        .tokens = tokens,
+        .x = x.x,
+        .ldx = x.ldx,
+        .quantized = x.quantized,
+        .tokens = x.tokens,
         .panels = w.panel(panels.begin),
         .panel_bytes = w.panel_bytes(),
         .panel_count = panels.size(),
@@ -100,27 +127,18 @@ void CpuOps::multiply(const float* x, int64_t ldx, int64_t tokens, const Product
         .rows = std::min(panels.end * kPanel, w.rows()) - panels.begin * kPanel,
         .accumulate = product.accumulate,
     };
-    switch (w.dtype()) {
-        case DType::f32: return kernels_.matmul_f32(args);
-        case DType::f16: return kernels_.matmul_f16(args);
-        case DType::bf16: return kernels_.matmul_bf16(args);
+    switch (w.type()) {
+        case WeightType::f32: return kernels_.matmul_f32(args);
+        case WeightType::f16: return kernels_.matmul_f16(args);
+        case WeightType::bf16: return kernels_.matmul_bf16(args);
+        case WeightType::int8: return kernels_.matmul_int8(args);
+        case WeightType::int4: return kernels_.matmul_int4(args);
     }
 }
 
-void CpuOps::multiply_all(const float* x, int64_t ldx, int64_t tokens, std::span<const Product> products) {
+void CpuOps::multiply_all(const Activations& x, std::span<const Product> products) {
     pool_.run([&](int thread) {
-        for (const Product& product : products) multiply(x, ldx, tokens, product, share(product.w.panels(), thread));
-    });
-}
-
-void CpuOps::normalise(const Buffer& hidden, const Vector& norm, std::span<const int32_t> rows) {
-    const auto& from = static_cast<const CpuBuffer&>(hidden);
-    const float* weight = static_cast<const CpuVector&>(norm).data();
-    pool_.run([&](int thread) {
-        const Range mine = share(static_cast<int64_t>(rows.size()), thread);
-        for (int64_t i = mine.begin; i < mine.end; ++i)
-            kernels_.rms_norm(from.row(rows[static_cast<size_t>(i)]), weight, shape_.meta.epsilon, shape_.meta.d,
-                              normed_->row(i));
+        for (const Product& product : products) multiply(x, product, share(product.w.panels(), thread));
     });
 }
 

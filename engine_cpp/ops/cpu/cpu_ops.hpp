@@ -8,6 +8,7 @@
 #include "ops/cpu/kernels/kernels.hpp"
 #include "ops/cpu/kv_pages.hpp"
 #include "ops/cpu/packed_matrix.hpp"
+#include "ops/cpu/quantized_buffer.hpp"
 #include "ops/ops.hpp"
 #include "threads/thread_pool.hpp"
 
@@ -43,7 +44,7 @@ public:
     std::string_view isa() const override { return kernels_.isa; }
 
     std::unique_ptr<Buffer> alloc(int64_t rows, int64_t columns) override;
-    std::unique_ptr<Matrix> pack(const TensorView& weight, const Slice& slice) override;
+    std::unique_ptr<Matrix> pack(const TensorView& weight, const Slice& slice, WeightType type) override;
     std::unique_ptr<Vector> pack_vector(const TensorView& weight) override;
     std::unique_ptr<KvPages> alloc_pages(int64_t pages) override;
     size_t page_bytes() const override { return CpuKvPages::bytes_of_page(shape_); }
@@ -75,14 +76,32 @@ private:
         bool accumulate = false;
     };
 
+    // What products share: rows as the matrices of this device take them.
+    struct Activations {
+        const float* x;
+        int64_t ldx;  // floats
+        int64_t tokens;
+        QuantizedRows quantized;
+    };
+
+    // A buffer's rows, and RMSNorm of some rows of hidden.
+    Activations activations(const Buffer& x, int64_t tokens);
+    Activations normalised(const Buffer& hidden, const Vector& norm, std::span<const int32_t> rows);
     // y of the panels in range; the kernel that fits the matrix's type.
-    void multiply(const float* x, int64_t ldx, int64_t tokens, const Product& product, Range panels) const;
+    void multiply(const Activations& x, const Product& product, Range panels) const;
     // All products of x, their panels divided among the threads.
-    void multiply_all(const float* x, int64_t ldx, int64_t tokens, std::span<const Product> products);
-    // RMSNorm of rows of hidden into normed_.
-    void normalise(const Buffer& hidden, const Vector& norm, std::span<const int32_t> rows);
+    void multiply_all(const Activations& x, std::span<const Product> products);
 
     Range share(int64_t total, int thread) const { return split(total, 1, thread, pool_.threads()); }
+    // fn(row) for all rows, divided among the threads; one row is not worth waking them.
+    template <class Fn>
+    void for_rows(int64_t rows, Fn&& fn) {
+        auto some = [&](Range mine) {
+            for (int64_t i = mine.begin; i < mine.end; ++i) fn(i);
+        };
+        if (rows <= 1) return some({0, rows});
+        pool_.run([&](int thread) { some(share(rows, thread)); });
+    }
 
     const DeviceShape shape_;
     const Kernels& kernels_;
@@ -103,6 +122,7 @@ private:
 
     std::unique_ptr<CpuBuffer> normed_;  // [ntok or nrows, d]
     std::unique_ptr<CpuBuffer> up_;      // [ntok, di]
+    QuantizedBuffer quantized_;          // of the current product's rows, for integer weights
     struct AttentionScratch {
         std::vector<float> floats;
         std::vector<const char*> k, v;                 // page pointers

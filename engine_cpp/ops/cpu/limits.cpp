@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <numeric>
 #include <vector>
 
 #include "ops/cpu/kernels/kernels.hpp"
@@ -29,24 +30,32 @@ MachineLimits measure_limits(int threads, int64_t bytes) {
 
     MachineLimits best;
     std::vector<float> sink(static_cast<size_t>(threads) * 16);  // a line each
+    constexpr int64_t kRounds = 2'000'000;
+    auto arithmetic = [&](auto&& kernel) {                       // operations a second, all threads together
+        std::vector<double> done(sink.size());
+        const auto begin = std::chrono::steady_clock::now();
+        pool.run([&](int thread) {
+            float& result = sink[static_cast<size_t>(thread) * 16] = 0.5F;
+            done[static_cast<size_t>(thread) * 16] = kernel(result);
+        });
+        return std::accumulate(done.begin(), done.end(), 0.0) / seconds_since(begin);
+    };
     for (int repeat = 0; repeat < 5; ++repeat) {
-        auto begin = std::chrono::steady_clock::now();
+        const auto begin = std::chrono::steady_clock::now();
         pool.run([&](int thread) {
             sink[static_cast<size_t>(thread) * 16] =
                 kernels.read_all(floats + share(thread).begin, share(thread).size());
         });
         best.read_bytes_per_s = std::max(best.read_bytes_per_s, static_cast<double>(bytes) / seconds_since(begin));
 
-        constexpr int64_t kRounds = 2'000'000;
-        std::vector<double> done(sink.size());
-        begin = std::chrono::steady_clock::now();
-        pool.run([&](int thread) {
-            float& result = sink[static_cast<size_t>(thread) * 16] = 0.5F;
-            done[static_cast<size_t>(thread) * 16] = kernels.multiply_add(kRounds, &result);
-        });
-        double total = 0.0;
-        for (double d : done) total += d;
-        best.fp32_flop_per_s = std::max(best.fp32_flop_per_s, total / seconds_since(begin));
+        best.fp32_flop_per_s = std::max(
+            best.fp32_flop_per_s, arithmetic([&](float& result) { return kernels.multiply_add(kRounds, &result); }));
+        best.int8_op_per_s = std::max(best.int8_op_per_s, arithmetic([&](float& result) {
+                                          int32_t sum = 1;
+                                          const double done = kernels.multiply_add_int8(kRounds, &sum);
+                                          result = static_cast<float>(sum);
+                                          return done;
+                                      }));
     }
     return best;
 }

@@ -10,13 +10,14 @@ namespace qwen3::cpu {
 
 class PackedMatrix final : public Matrix {
 public:
-    // Reads the slice of a row-major host weight, converting to dtype, on all threads.
-    PackedMatrix(const TensorView& weight, const Slice& slice, DType dtype, ThreadPool& pool);
+    // Reads the slice of a row-major host weight, converting or rounding it, on all threads.
+    PackedMatrix(const TensorView& weight, const Slice& slice, WeightType type, const Kernels& kernels,
+                 ThreadPool& pool);
 
     int64_t rows() const { return rows_; }
     int64_t columns() const { return columns_; }
     int64_t panels() const { return (rows_ + kPanel - 1) / kPanel; }
-    DType dtype() const { return dtype_; }
+    WeightType type() const { return type_; }
     int64_t panel_bytes() const { return panel_bytes_; }
     const std::byte* panel(int64_t index) const { return block_.data() + index * panel_bytes_; }
     size_t bytes() const override { return block_.bytes(); }
@@ -26,7 +27,7 @@ public:
 
 private:
     int64_t rows_, columns_, panel_bytes_;
-    DType dtype_;
+    WeightType type_;
     Block block_;
 };
 

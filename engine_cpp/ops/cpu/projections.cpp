@@ -6,9 +6,8 @@
 namespace qwen3::cpu {
 
 void CpuOps::o_residual(const Buffer& attn, const Matrix& wo, bool residual, Buffer& hidden) {
-    const auto& x = static_cast<const CpuBuffer&>(attn);
     const auto& y = static_cast<CpuBuffer&>(hidden);
-    multiply_all(x.row(0), x.columns(), batch_->ntok(),
+    multiply_all(activations(attn, batch_->ntok()),
                  std::array{Product{static_cast<const PackedMatrix&>(wo), y.row(0), y.columns(), residual}});
 }
 

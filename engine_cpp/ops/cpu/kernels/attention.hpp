@@ -68,7 +68,8 @@ static void attention(const AttentionArgs& a) {
         const int64_t used = last_position + 1 - base < kPageTokens ? last_position + 1 - base : kPageTokens;
         const KV* k = reinterpret_cast<const KV*>(a.k[page]);
         const KV* v = reinterpret_cast<const KV*>(a.v[page]);
-        panel_product(q, a.dh, rows, k, 16 * a.dh, (used + 15) / 16, a.dh, scores, kPageTokens, false);
+        panel_product(FloatProduct<KV>{q, a.dh, k, 16 * a.dh, a.dh}, rows, 0, (used + 15) / 16, scores, kPageTokens,
+                      false);
         for (int64_t r = 0; r < rows; ++r) {
             float* s = scores + r * kPageTokens;
             const int64_t behind = a.first_position + r / a.heads + 1 - base;  // tokens of this page that r may see
@@ -82,7 +83,8 @@ static void attention(const AttentionArgs& a) {
             total[r] = total[r] * correction + added;
             for (int64_t i = 0; i < wide; ++i) out[r * wide + i] *= correction;
         }
-        panel_product(scores, kPageTokens, rows, v, 16 * kPageTokens, wide / 16, used, out, wide, true);
+        panel_product(FloatProduct<KV>{scores, kPageTokens, v, 16 * kPageTokens, used}, rows, 0, wide / 16, out, wide,
+                      true);
     }
 
     for (int64_t r = 0; r < rows; ++r) {

@@ -6,6 +6,8 @@
 #include "ops/cpu/kernels/limits.hpp"
 #include "ops/cpu/kernels/matmul.hpp"
 #include "ops/cpu/kernels/norm.hpp"
+#include "ops/cpu/kernels/quantize.hpp"
+#include "ops/cpu/kernels/quantized.hpp"
 
 #define QWEN3_STRING_(x) #x
 #define QWEN3_STRING(x) QWEN3_STRING_(x)
@@ -18,15 +20,21 @@ const Kernels kKernels = {
     .rms_norm = rms_norm,
     .norm_rope = norm_rope,
     .silu_mul = silu_mul,
-    .matmul_f32 = matmul<float>,
-    .matmul_f16 = matmul<f16>,
-    .matmul_bf16 = matmul<bf16>,
+    .matmul_f32 = matmul_float<float>,
+    .matmul_f16 = matmul_float<f16>,
+    .matmul_bf16 = matmul_float<bf16>,
+    .matmul_int8 = matmul_quantized<Int8>,
+    .matmul_int4 = matmul_quantized<Int4>,
+    .quantize_row = quantize_row,
+    .quantize_int8 = quantize_int8,
+    .quantize_int4 = quantize_int4,
     .append_f32 = append<float>,
     .append_bf16 = append<bf16>,
     .attention_f32 = attention<float>,
     .attention_bf16 = attention<bf16>,
     .read_all = read_all,
     .multiply_add = multiply_add,
+    .multiply_add_int8 = multiply_add_int8,
 };
 
 }  // namespace qwen3::cpu::QWEN3_KERNELS_ISA

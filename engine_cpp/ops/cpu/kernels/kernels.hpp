@@ -8,14 +8,33 @@ namespace qwen3::cpu {
 constexpr int64_t kPanel = 16;       // output rows that a panel interleaves
 constexpr int64_t kPageTokens = 64;  // tokens of a KV page
 constexpr int64_t kQueryBlock = 16;  // tokens of one attention call
+constexpr int64_t kGroup = 32;       // successive k that share a scale, of integer weights and of their activations
 
-// y[t, row] = (accumulate ? y[t, row] : 0) + sum over k of x[t, k] * w[row, k], one chain per output with k ascending:
-// the same bits whatever the number of tokens, panels or threads.
+// Integer weights lie in blocks of two groups: a line of scales, bf16 [16 rows][2 groups], then each group's values.
+constexpr int64_t kBlock = 2 * kGroup;                                  // k
+constexpr int64_t kScaleBytes = kPanel * 2 * 2;
+constexpr int64_t kInt8BlockBytes = kScaleBytes + kPanel * kBlock;      // [k / 4][16][4], signed
+constexpr int64_t kInt4BlockBytes = kScaleBytes + kPanel * kBlock / 2;  // [k / 8][16][4], w + 8: low nibbles k..k+3
+
+constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// Activations as integer weights meet them: x = scale * value in groups of 32, zeros up to a whole block.
+struct QuantizedRows {
+    int8_t* values;   // [tokens, columns]
+    float* scales;    // [tokens, columns / 32]
+    int32_t* sums;    // of each group's values
+    int64_t columns;  // whole blocks
+};
+
+// y[t, row] = (accumulate ? y[t, row] : 0) + sum over k of x[t, k] * w[row, k], one chain per output with k ascending
+// (integer weights: exact sums of groups, then one chain over them): the same bits whatever the number of tokens,
+// panels or threads.
 struct MatmulArgs {
-    const float* x;      // [tokens, ldx]
-    int64_t ldx;         // floats
+    const float* x;           // [tokens, ldx]
+    int64_t ldx;              // floats
+    QuantizedRows quantized;  // instead of x, for integer weights
     int64_t tokens;
-    const void* panels;  // the first panel of this call
+    const void* panels;       // the first panel of this call
     int64_t panel_bytes;
     int64_t panel_count;
     int64_t k;     // columns of w
@@ -47,7 +66,6 @@ struct AttentionArgs {
     float* scratch;          // attention_scratch(heads, dh) floats
 };
 
-constexpr int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 constexpr int64_t attention_scratch(int64_t heads, int64_t dh) {
     return kQueryBlock * heads * (dh + kPageTokens + round_up(dh, kPanel) + 2);
 }
@@ -64,14 +82,23 @@ struct Kernels {
     void (*matmul_f32)(const MatmulArgs&);
     void (*matmul_f16)(const MatmulArgs&);
     void (*matmul_bf16)(const MatmulArgs&);
+    void (*matmul_int8)(const MatmulArgs&);
+    void (*matmul_int4)(const MatmulArgs&);
+
+    // One row of activations [n]; values, scales and sums as QuantizedRows has them. What is not finite stays so.
+    void (*quantize_row)(const float* x, int64_t n, int8_t* values, float* scales, int32_t* sums);
+    // One block of weights, columns [64][16 rows].
+    void (*quantize_int8)(const float* columns, void* block);
+    void (*quantize_int4)(const float* columns, void* block);
 
     void (*append_f32)(const float* k, const float* v, int64_t dh, const KvSlot&);
     void (*append_bf16)(const float* k, const float* v, int64_t dh, const KvSlot&);
     void (*attention_f32)(const AttentionArgs&);
     void (*attention_bf16)(const AttentionArgs&);
 
-    float (*read_all)(const float* data, int64_t n);        // their sum
-    double (*multiply_add)(int64_t rounds, float* result);  // operations done; result is read and written
+    float (*read_all)(const float* data, int64_t n);               // their sum
+    double (*multiply_add)(int64_t rounds, float* result);         // operations done; result is read and written
+    double (*multiply_add_int8)(int64_t rounds, int32_t* result);  // the same for int8 products and int32 sums
 };
 
 // The best kernels of this machine, or those that QWEN3_ISA (portable, avx2, avx512) names.

@@ -1,4 +1,4 @@
-// Activations times interleaved panels: the one inner loop of projections, head and attention.
+// Activations times interleaved panels: the one walk of projections, head and attention.
 #pragma once
 
 #include "ops/cpu/kernels/kernels.hpp"
@@ -36,75 +36,81 @@ static inline void accumulate_k(const float* x, int64_t ldx, const W* pair, int6
     }
 }
 
-// T tokens by P panels, all of k. Accumulators stay in registers: everything is unrolled.
-template <int T, int P, class W>
-static inline void tile(const float* x, int64_t ldx, const W* panel, int64_t stride, int64_t k, float* y, int64_t ldy,
-                        bool accumulate) {
-    vf acc[T][P][kVectors];
+// A product says how T tokens meet P panels, all of k; the walk below covers the rest.
+template <class W>
+struct FloatProduct {
+    const float* x;
+    int64_t ldx;
+    const W* panels;
+    int64_t stride;  // of a panel, in elements
+    int64_t k;
+
+    // Accumulators stay in registers: everything is unrolled.
+    template <int T, int P>
+    inline void tile(int64_t token, int64_t panel, float* y, int64_t ldy, bool accumulate) const {
+        const float* rows = x + token * ldx;
+        const W* from = panels + panel * stride;
+        vf acc[T][P][kVectors];
 #pragma GCC unroll 16
-    for (int t = 0; t < T; ++t)
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-            for (int v = 0; v < kVectors; ++v)
-                acc[t][p][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
-    int64_t i = 0;
-    for (; i + 2 <= k; i += 2) {
-        if constexpr (T <= 2) {
+        for (int t = 0; t < T; ++t)
 #pragma GCC unroll 8
             for (int p = 0; p < P; ++p)
-                if (sizeof(W) == 4 || i % 4 == 0)
-                    __builtin_prefetch(reinterpret_cast<const char*>(panel + p * stride + i * 16) + kPrefetchBytes);
-        }
-        accumulate_k<T, P, 0>(x + i, ldx, panel + i * 16, stride, acc);
-        accumulate_k<T, P, 1>(x + i, ldx, panel + i * 16, stride, acc);
-    }
-    if (i < k) accumulate_k<T, P, 0>(x + i, ldx, panel + i * 16, stride, acc);
-#pragma GCC unroll 16
-    for (int t = 0; t < T; ++t)
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-            for (int v = 0; v < kVectors; ++v) store(y + t * ldy + p * 16 + v * kLanes, acc[t][p][v]);
-}
+                for (int v = 0; v < kVectors; ++v)
+                    acc[t][p][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
+        int64_t i = 0;
+        for (; i + 2 <= k; i += 2) {
+            if constexpr (T <= 2) {
+#pragma GCC unroll 8
+                for (int p = 0; p < P; ++p)
+                    if (sizeof(W) == 4 || i % 4 == 0)
+                        __builtin_prefetch(reinterpret_cast<const char*>(from + p * stride + i * 16) + kPrefetchBytes);
+            }
+            accumulate_k<T, P, 0>(rows + i, ldx, from + i * 16, stride, acc);
+            accumulate_k<T, P, 1>(rows + i, ldx, from + i * 16, stride, acc);
+        }
+        if (i < k) accumulate_k<T, P, 0>(rows + i, ldx, from + i * 16, stride, acc);
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+            for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+                for (int v = 0; v < kVectors; ++v) store(y + t * ldy + p * 16 + v * kLanes, acc[t][p][v]);
+    }
+};
 
-// T tokens over any number of whole panels; few tokens take several panels at once to have enough chains in flight.
-template <int T, class W>
-static inline void rows_of_tiles(const float* x, int64_t ldx, const W* panel, int64_t stride, int64_t panels, int64_t k,
-                                 float* y, int64_t ldy, bool accumulate) {
+// T tokens over whole panels; few tokens take several panels at once to have enough chains in flight.
+template <int T, class Product>
+static inline void rows_of_tiles(const Product& product, int64_t token, int64_t begin, int64_t end, float* y,
+                                 int64_t ldy, bool accumulate) {
     constexpr int kWide = T == 1 ? 4 : T == 2 ? 2 : 1;
-    int64_t p = 0;
-    for (; p + kWide <= panels; p += kWide)
-        tile<T, kWide>(x, ldx, panel + p * stride, stride, k, y + p * 16, ldy, accumulate);
-    for (; p < panels; ++p) tile<T, 1>(x, ldx, panel + p * stride, stride, k, y + p * 16, ldy, accumulate);
+    float* row = y + token * ldy;
+    int64_t p = begin;
+    for (; p + kWide <= end; p += kWide) product.template tile<T, kWide>(token, p, row + p * 16, ldy, accumulate);
+    for (; p < end; ++p) product.template tile<T, 1>(token, p, row + p * 16, ldy, accumulate);
 }
 
 // Any number of tokens over whole panels; y has room for 16 columns a panel.
-template <class W>
-static inline void panel_product(const float* x, int64_t ldx, int64_t tokens, const W* panel, int64_t stride,
-                                 int64_t panels, int64_t k, float* y, int64_t ldy, bool accumulate) {
+template <class Product>
+static inline void panel_product(const Product& product, int64_t tokens, int64_t begin, int64_t end, float* y,
+                                 int64_t ldy, bool accumulate) {
     int64_t t = 0;
     if constexpr (kTallTile > 4)
         for (; t + kTallTile <= tokens; t += kTallTile)
-            rows_of_tiles<kTallTile>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+            rows_of_tiles<kTallTile>(product, t, begin, end, y, ldy, accumulate);
     if constexpr (kTallTile >= 4)
-        for (; t + 4 <= tokens; t += 4)
-            rows_of_tiles<4>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
-    for (; t + 2 <= tokens; t += 2)
-        rows_of_tiles<2>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
-    if (t < tokens) rows_of_tiles<1>(x + t * ldx, ldx, panel, stride, panels, k, y + t * ldy, ldy, accumulate);
+        for (; t + 4 <= tokens; t += 4) rows_of_tiles<4>(product, t, begin, end, y, ldy, accumulate);
+    for (; t + 2 <= tokens; t += 2) rows_of_tiles<2>(product, t, begin, end, y, ldy, accumulate);
+    if (t < tokens) rows_of_tiles<1>(product, t, begin, end, y, ldy, accumulate);
 }
 
-template <class W>
-static void matmul(const MatmulArgs& a) {
-    const W* panels = static_cast<const W*>(a.panels);
-    const int64_t stride = a.panel_bytes / static_cast<int64_t>(sizeof(W));
+template <class Product>
+static inline void matmul(const Product& product, const MatmulArgs& a) {
     const int64_t whole = a.rows / 16;  // panels whose 16 columns all belong to y
     if (a.tokens <= 2) {
-        panel_product(a.x, a.ldx, a.tokens, panels, stride, whole, a.k, a.y, a.ldy, a.accumulate);
+        panel_product(product, a.tokens, 0, whole, a.y, a.ldy, a.accumulate);
     } else {  // a panel at a time: it stays in the cache while the tokens pass
-        for (int64_t p = 0; p < whole; ++p)
-            panel_product(a.x, a.ldx, a.tokens, panels + p * stride, stride, 1, a.k, a.y + p * 16, a.ldy, a.accumulate);
+        for (int64_t p = 0; p < whole; ++p) panel_product(product, a.tokens, p, p + 1, a.y, a.ldy, a.accumulate);
     }
     if (whole == a.panel_count) return;
     const int64_t columns = a.rows - whole * 16;  // of the partial panel
@@ -112,9 +118,15 @@ static void matmul(const MatmulArgs& a) {
         float row[16] = {};
         float* y = a.y + t * a.ldy + whole * 16;
         if (a.accumulate) std::memcpy(row, y, static_cast<size_t>(columns) * sizeof(float));
-        tile<1, 1>(a.x + t * a.ldx, a.ldx, panels + whole * stride, stride, a.k, row, 16, a.accumulate);
+        product.template tile<1, 1>(t, whole, row, 16, a.accumulate);
         std::memcpy(y, row, static_cast<size_t>(columns) * sizeof(float));
     }
+}
+
+template <class W>
+static void matmul_float(const MatmulArgs& a) {
+    const int64_t stride = a.panel_bytes / static_cast<int64_t>(sizeof(W));
+    matmul(FloatProduct<W>{a.x, a.ldx, static_cast<const W*>(a.panels), stride, a.k}, a);
 }
 
 }  // namespace qwen3::cpu::QWEN3_KERNELS_ISA

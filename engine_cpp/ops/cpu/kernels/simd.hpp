@@ -23,6 +23,7 @@ using vf = float __attribute__((vector_size(kLanes * 4)));
 using vi = int32_t __attribute__((vector_size(kLanes * 4)));
 using vu = uint32_t __attribute__((vector_size(kLanes * 4)));
 using vh = uint16_t __attribute__((vector_size(kLanes * 2)));
+using vb = int8_t __attribute__((vector_size(kLanes)));
 
 static inline vf load(const float* p) {
     vf v;
@@ -35,6 +36,19 @@ static inline vf as_float(vu v) { return reinterpret_cast<vf>(v); }
 static inline vf as_float(vi v) { return reinterpret_cast<vf>(v); }
 static inline vf select(vi mask, vf a, vf b) { return mask ? a : b; }
 static inline vf max(vf a, vf b) { return select(a > b, a, b); }
+static inline vf abs(vf v) { return as_float(reinterpret_cast<vu>(v) & 0x7fffffffU); }
+static inline vi load_int(const void* p) {
+    vi v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+static inline vi splat(int32_t x) { return x - vi{}; }
+static inline vf to_float(vi v) { return __builtin_convertvector(v, vf); }
+// To the nearest integer, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves it in the low bits.
+static inline vf round(vf x) {
+    const vf magic = splat(12582912.0F);
+    return x + magic - magic;
+}
 
 // Horizontal results, pairwise from the outside in: one order for every call.
 static inline float sum(vf v) {
