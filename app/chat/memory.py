@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryPlan", "available_bytes", "plan"]
 
-BYTES = {"f32": 4, "f16": 2, "bf16": 2}
+BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 8.5 / 8, "int4": 4.5 / 8}  # integers with their groups' scales
+VOCABULARY = {**BYTES, "int4": BYTES["int8"]}  # embedding and head
+SMALLER = {"f32": "bf16", "f16": "int8", "bf16": "int8", "int8": "int4"}
 SHORT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 HEADROOM = 300 << 20  # bytes beside weights and KV: Python, activations, logits
 LEAST_CONTEXT = 512  # tokens: below this there is no chat to be had
@@ -71,10 +73,10 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
         )
     stored = SHORT[config.dtype]
     held = stored if options.weights == "auto" else options.weights
-    weights = nbytes * BYTES[held] // BYTES[stored]
+    weights = _weight_bytes(config, nbytes // BYTES[stored], held)
     kv = ("f32" if held == "f32" else "bf16") if options.kv == "auto" else options.kv
     heads = config.num_key_value_heads + devices - 1  # a seam may lie inside a group of queries that shares a KV head
-    per_token = 2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv]
+    per_token = int(2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv])
     context = options.context or longest
     if available is None:
         return MemoryPlan(context, CACHES * _pages(context) * per_token, weights, per_token)
@@ -89,10 +91,10 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
         smaller = max(0, room) // per_token // PAGE * PAGE
         if options.context is not None and smaller >= LEAST_CONTEXT:
             remedies.append(f"--context {smaller}")
-        if held == "f32":
-            remedies.append("--weights bf16")
-        elif kv == "f32":
+        if kv == "f32" != held:
             remedies.append("--kv bf16")
+        elif held in SMALLER:
+            remedies.append(f"--weights {SMALLER[held]}")
         remedy = "try " + " or ".join(remedies) if remedies else "close other programs or take a smaller model"
         from qwen3_chat.engine import OutOfMemory
 
@@ -101,6 +103,12 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
             f"tokens, {_gib(available)} GiB are free; {remedy}"
         )
     return MemoryPlan(context, min(CACHES * needed, max(needed, room // 2)), weights, per_token)
+
+
+def _weight_bytes(config: Qwen3Config, count: float, held: str) -> int:
+    """Bytes of `count` weights kept as `held`."""
+    vocabulary = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
+    return int((count - vocabulary) * BYTES[held] + vocabulary * VOCABULARY[held])
 
 
 def _pages(tokens: int) -> int:

@@ -17,8 +17,8 @@ namespace qwen3 {
 class DeviceGroup {
 public:
     // Starts the workers and loads every shard in parallel; progress is called on this thread.
-    DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices, WeightType weight_type,
-                DType kv_dtype, int threads, const ProgressFn& progress);
+    DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
+                WeightType weight_type, DType kv_dtype, int threads, const ProgressFn& progress);
 
     // Bytes of one KV page over all devices.
     int64_t page_bytes() const;

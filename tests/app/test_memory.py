@@ -30,6 +30,15 @@ def test_the_published_size_of_a_token() -> None:
     assert plan(replace(SMALL, dtype="float16"), NBYTES, EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
 
 
+def test_integer_weights_with_their_scales_and_an_int8_vocabulary() -> None:
+    vocabulary, body = 151936 * 1024, 596_049_920 - 151936 * 1024
+    assert plan(SMALL, NBYTES, EngineOptions(weights="int8"), 64 * GIB).weights == (vocabulary + body) * 17 // 16
+    assert (
+        plan(SMALL, NBYTES, EngineOptions(weights="int4"), 64 * GIB).weights == vocabulary * 17 // 16 + body * 9 // 16
+    )
+    assert plan(SMALL, NBYTES, EngineOptions(weights="int4"), 64 * GIB).kv_per_token == 112 * KIB
+
+
 def test_where_there_is_room_the_context_is_the_model_s_own() -> None:
     found = plan(SMALL, NBYTES, EngineOptions(), 64 * GIB)
     assert (found.context, found.weights) == (40960, NBYTES)
@@ -61,9 +70,10 @@ def test_a_context_that_was_asked_for_and_does_not_fit_is_refused_with_one_that_
 
 def test_weights_that_do_not_fit_at_all() -> None:
     with pytest.raises(OutOfMemory, match="smaller model"):
-        plan(SMALL, NBYTES, EngineOptions(), GIB)
-    with pytest.raises(OutOfMemory, match="try --weights bf16"):
-        plan(SMALL, NBYTES, EngineOptions(weights="f32"), 2 * GIB)
+        plan(SMALL, NBYTES, EngineOptions(weights="int4"), GIB // 2)
+    for weights, remedy in (("f32", "bf16"), ("bf16", "int8"), ("auto", "int8"), ("int8", "int4")):
+        with pytest.raises(OutOfMemory, match=f"try --weights {remedy}"):
+            plan(SMALL, NBYTES, EngineOptions(weights=weights), GIB // 2)
     with pytest.raises(OutOfMemory, match=r"try --context \d+ or --kv bf16"):
         plan(SMALL, NBYTES, EngineOptions(kv="f32", context=30000), 4 * GIB)
 

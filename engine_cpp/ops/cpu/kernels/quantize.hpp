@@ -107,7 +107,8 @@ static void quantize_int4(const float* columns, void* to) {
             const vi usable = most > splat(kSmallestScale);
             vf best_gain = splat(-1.0F), best_inverse{}, best_scale{};
             for (int c = 0; c < kCandidates; ++c) {
-                const vf levels = splat(-(7.0F + 0.25F * static_cast<float>(c)));  // the largest weight becomes this
+                const vf levels =
+                    splat(-7.0F - 0.2F * static_cast<float>(c));  // what the largest weight becomes: no tie
                 const vf inverse = select(usable, levels / extreme, vf{});
                 vf wq{}, qq{};
                 for (int64_t k = 0; k < kGroup; ++k) {
