@@ -87,7 +87,7 @@ public:
         if (static_cast<int64_t>(logits.size()) != meta_.dvoc)
             throw ConfigError("a row of " + std::to_string(logits.size()) + " logits; the vocabulary has " +
                               std::to_string(meta_.dvoc) + " ids");
-        return Sampler().draw(logits, params, context, prompt_tokens).id;
+        return Sampler(scan_).draw(logits, params, context, prompt_tokens).id;
     }
 
     Memory memory() const override {
@@ -164,7 +164,8 @@ private:
 
     std::vector<State> live_;
     bool closed_ = false;
-    Sampler sampler_;
+    const LogitsScan scan_;
+    Sampler sampler_{scan_};
     std::vector<float> logits_;
 
     std::mutex closing_;
