@@ -1,11 +1,10 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <numeric>
-#include <optional>
 #include <random>
 
 #include "check.hpp"
+#include "isa.hpp"
 #include "ops/logits_scan.hpp"
 #include "qwen3/error.hpp"
 #include "runtime/philox.hpp"
@@ -20,25 +19,6 @@ const std::vector<int32_t> kContext = {0, 1, 2};
 
 Draw draw(const SamplingParams& params, const std::vector<float>& logits = kLogits) {
     return Sampler().draw(logits, params, kContext, 2);
-}
-
-// fn(scan) on each instruction set of this machine.
-template <class Fn>
-void for_each_isa(Fn&& fn) {
-    int ran = 0;
-    for (const char* isa : {"portable", "avx2", "avx512"}) {
-        setenv("QWEN3_ISA", isa, 1);
-        std::optional<LogitsScan> scan;
-        try {
-            scan.emplace();
-        } catch (const ConfigError&) {
-            continue;  // not on this machine
-        }
-        fn(*scan);
-        ++ran;
-    }
-    unsetenv("QWEN3_ISA");
-    CHECK(ran >= 1);
 }
 
 // Rows that are hard in different ways, around the sizes of a block and at that of the published vocabulary.
@@ -146,21 +126,22 @@ TEST("logits without a finite value are an error, not a token", {
 });
 
 TEST("one value that is not finite is found wherever it stands", {
-    for_each_isa([](const LogitsScan& scan) {
+    test::for_each_isa([](const cpu::Kernels&) {
         for (size_t n : {1, 16, 255, 257, 1000})
             for (float bad : {NAN, INFINITY})
                 for (size_t at = 0; at < n; ++at) {
                     std::vector<float> logits(n, 1.0F);
                     logits[at] = bad;
-                    CHECK_THROWS(Sampler(scan).draw(logits, {}, kContext, 2), Error, "not finite");
+                    CHECK_THROWS(Sampler().draw(logits, {}, kContext, 2), Error, "not finite");
                 }
-        CHECK_THROWS(Sampler(scan).draw(std::vector<float>(300, -INFINITY), {}, kContext, 2), Error, "not finite");
+        CHECK_THROWS(Sampler().draw(std::vector<float>(300, -INFINITY), {}, kContext, 2), Error, "not finite");
     });
 });
 
 TEST("the sum of exponentials is exact to 1e-6, and the blocks' maxima are maxima", {
     const auto all = rows();
-    for_each_isa([&](const LogitsScan& scan) {
+    test::for_each_isa([&](const cpu::Kernels&) {
+        const LogitsScan scan;
         for (const std::vector<float>& logits : all) {
             const float most = *std::max_element(logits.begin(), logits.end());
             long double total = 0;
@@ -182,8 +163,8 @@ TEST("the sum of exponentials is exact to 1e-6, and the blocks' maxima are maxim
 TEST("the best tokens and the drawn one are those of a full sort, equals and all, on every instruction set", {
     for (const std::vector<float>& logits : rows()) {
         const std::vector<int32_t> order = sorted(logits);
-        for_each_isa([&](const LogitsScan& scan) {
-            Sampler sampler(scan);
+        test::for_each_isa([&](const cpu::Kernels&) {
+            Sampler sampler;
             for (int32_t top_k : {0, 1, 20, 700})
                 for (float top_p : {0.5F, 0.95F})
                     for (float temperature : {0.6F, 3.0F}) {
