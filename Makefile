@@ -1,7 +1,8 @@
-# make chat    set up what the app needs and open it        MODEL=path  ARGS="--devices cpu:0,cpu:1 ..."
-# make test    build with the native tests, run everything  ARGS="-k sharding ..."
-# make lint    ruff, mypy, clang-format, import-linter       make format rewrites what can be rewritten
-# make bench   measure the engine on MODEL
+# make chat      set up what the app needs and open it        MODEL=path  ARGS="--devices cpu:0,cpu:1 ..."
+# make test      build with the native tests, run everything  ARGS="-k sharding ..."
+# make sanitize  run the native tests under ASan, UBSan, TSan  ARGS="-R golden ..."
+# make lint      ruff, mypy, clang-format, import-linter       make format rewrites what can be rewritten
+# make bench     measure the engine on MODEL
 #
 # Everything lives in $(VENV) and $(BUILD); stamp files there make a second call quick.
 
@@ -31,10 +32,10 @@ PACKAGE := pyproject.toml README.md LICENSE $(wildcard CMakeLists.txt) $(call fi
 NATIVE_TESTS := $(call find,tests/native)
 CPP := $(filter %.c %.cc %.cpp %.h %.hpp,$(call find,bindings engine_cpp tests))
 
-.PHONY: help chat test bench lint lint-python lint-types lint-imports lint-cpp format demo-model clean
+.PHONY: help chat test sanitize bench lint lint-python lint-types lint-imports lint-cpp format demo-model clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
 
 # ---- running --------------------------------------------------------------------------------------------------------
 
@@ -47,6 +48,17 @@ bench: $(STAMPS)/chat
 # The models of the tests are so small that torch is much quicker on one thread.
 test: $(STAMPS)/test
 	OMP_NUM_THREADS=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native $(BIN)/pytest $(ARGS)
+
+# Needs no torch: tests/native/golden holds what the reference computes.
+SANITIZERS := $(addprefix sanitize-,address thread)
+.PHONY: $(SANITIZERS)
+sanitize: $(SANITIZERS)
+$(SANITIZERS): sanitize-%: $(STAMPS)/dependencies
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B $(BUILD)/sanitize/$* -G Ninja -DQWEN3_BUILD_BINDINGS=OFF \
+	  -DQWEN3_BUILD_TESTS=ON -DQWEN3_SANITIZE=$* >/dev/null
+	@echo "building the native tests with -fsanitize=$*"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(BUILD)/sanitize/$* -- --quiet
+	$(BIN)/ctest --test-dir $(BUILD)/sanitize/$* --output-on-failure --timeout 300 $(ARGS)
 
 # `make -k lint` goes on after a failure.
 lint: lint-python lint-types lint-imports lint-cpp

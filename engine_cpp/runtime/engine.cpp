@@ -87,7 +87,7 @@ public:
         if (static_cast<int64_t>(logits.size()) != meta_.dvoc)
             throw ConfigError("a row of " + std::to_string(logits.size()) + " logits; the vocabulary has " +
                               std::to_string(meta_.dvoc) + " ids");
-        return Sampler().draw(logits, params, context, prompt_tokens).id;
+        return Sampler(scan_).draw(logits, params, context, prompt_tokens).id;
     }
 
     Memory memory() const override {
@@ -143,7 +143,7 @@ private:
     void take_arrivals(bool wait);
     bool end_cancelled();
     bool generate_step();
-    void draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns);
+    TokenEvent draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns);
     int64_t run(StepBatch& batch, std::span<float> logits);
     void fail(const State& generation);
 
@@ -164,7 +164,8 @@ private:
 
     std::vector<State> live_;
     bool closed_ = false;
-    Sampler sampler_;
+    const LogitsScan scan_;
+    Sampler sampler_{scan_};
     std::vector<float> logits_;
 
     std::mutex closing_;
@@ -321,6 +322,7 @@ bool EngineImpl::generate_step() {
     }
 
     const auto begin = Clock::now();
+    std::vector<std::pair<State, TokenEvent>> drawn;
     size_t row = 0;
     for (const auto& [generation, tokens] : served) {
         generation->evaluated(tokens, step_ns);
@@ -328,26 +330,34 @@ bool EngineImpl::generate_step() {
         const auto logits =
             std::span(logits_).subspan(row++ * static_cast<size_t>(meta_.dvoc), static_cast<size_t>(meta_.dvoc));
         try {
-            draw_token(*generation, logits, step_ns);
+            drawn.emplace_back(generation, draw_token(*generation, logits, step_ns));
         } catch (...) {
             fail(generation);
         }
     }
-    profiler_.record(batch.prefill(), batch.ntok(), step_ns + ns_since(begin), ns_since(begin), devices_->probes());
+    const int64_t sample_ns = ns_since(begin);
+    profiler_.record(batch.prefill(), batch.ntok(), step_ns + sample_ns, sample_ns, devices_->probes());
+    for (const auto& [generation, event] : drawn) {  // whoever hears of a reply's end finds its last step recorded
+        try {
+            generation->emit(event);
+        } catch (...) {
+            fail(generation);
+        }
+    }
     return true;
 }
 
-void EngineImpl::draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns) {
+TokenEvent EngineImpl::draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns) {
     const std::optional<int32_t> forced = generation.next_forced();
     const Draw draw = sampler_.draw(logits, generation.sampling(), generation.tokens(), generation.prompt_tokens(),
                                     forced ? &*forced : nullptr);
-    generation.emit({.id = draw.id,
-                     .logprob = draw.logprob,
-                     .index = static_cast<int64_t>(generation.tokens().size()),
-                     .ns = step_ns,
-                     .stop = false,
-                     .top_count = draw.top_count,
-                     .top = draw.top});
+    return {.id = draw.id,
+            .logprob = draw.logprob,
+            .index = static_cast<int64_t>(generation.tokens().size()),
+            .ns = step_ns,
+            .stop = false,
+            .top_count = draw.top_count,
+            .top = draw.top};
 }
 
 int64_t EngineImpl::run(StepBatch& batch, std::span<float> logits) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "ops/logits_scan.hpp"
 #include "qwen3/generation.hpp"
 #include "qwen3/sampling.hpp"
 
@@ -20,6 +21,8 @@ struct Draw {
 
 class Sampler {
 public:
+    explicit Sampler(const LogitsScan& scan = {}) : scan_(scan) {}
+
     // context: prompt and reply so far; the reply begins at prompt_tokens. The position that is drawn for is
     // context.size(). `forced` gives the token instead of drawing it. Throws Error when no logit is finite.
     Draw draw(std::span<const float> logits, const SamplingParams& params, std::span<const int32_t> context,
@@ -34,13 +37,23 @@ private:
         return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
     }
 
-    std::span<const float> penalise(std::span<const float> logits, const SamplingParams& params,
-                                    std::span<const int32_t> context, int64_t prompt_tokens);
-    void best(std::span<const float> logits, size_t k);  // candidates_ = the k best, best first
-    int32_t choose(std::span<const float> logits, const SamplingParams& params, int64_t position);
+    // The largest logit of each block tells which few blocks need a look.
+    struct Row {
+        std::span<const float> logits;
+        std::span<const float> maxima;  // of its LogitsScan::kBlock-sized blocks
+    };
 
-    std::vector<float> adjusted_;  // logits after penalties
-    std::vector<uint8_t> seen_;    // per id: 1 in the context, 2 in the reply
+    Row penalise(const Row& row, const SamplingParams& params, std::span<const int32_t> context, int64_t prompt_tokens);
+    void all(std::span<const float> logits);  // candidates_ = all, by id
+    void best(const Row& row, size_t k);      // candidates_ = the k best, best first
+    int32_t choose(const Row& row, const SamplingParams& params, int64_t position);
+
+    LogitsScan scan_;
+    std::vector<float> maxima_;      // of the model's logits
+    std::vector<float> adjusted_;    // logits after penalties
+    std::vector<float> adjusted_maxima_;
+    std::vector<uint8_t> seen_;      // per id: 1 in the context, 2 in the reply; all 0 between two draws
+    std::vector<Candidate> blocks_;  // each block's largest logit and first id
     std::vector<Candidate> candidates_;
     std::vector<double> weights_;
 };

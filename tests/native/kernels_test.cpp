@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "check.hpp"
+#include "isa.hpp"
 #include "ops/cpu/convert.hpp"
-#include "ops/cpu/kernels/kernels.hpp"
 #include "ops/cpu/packed_matrix.hpp"
 #include "qwen3/error.hpp"
 
 using namespace qwen3;
 using namespace qwen3::cpu;
+using qwen3::test::for_each_isa;
 
 namespace {
 
@@ -21,25 +22,6 @@ std::vector<float> noise(size_t n, unsigned seed) {
     std::vector<float> values(n);
     for (float& v : values) v = normal(engine);
     return values;
-}
-
-// fn once with the kernels of each instruction set.
-template <class Fn>
-void for_each_isa(Fn&& fn) {
-    int ran = 0;
-    for (const char* isa : {"portable", "avx2", "avx512"}) {
-        setenv("QWEN3_ISA", isa, 1);
-        const Kernels* kernels = nullptr;
-        try {
-            kernels = &select_kernels();
-        } catch (const ConfigError&) {
-            continue;  // not on this machine
-        }
-        fn(*kernels);
-        ++ran;
-    }
-    unsetenv("QWEN3_ISA");
-    CHECK(ran >= 1);
 }
 
 TensorView view(const std::vector<float>& values, int64_t rows, int64_t columns) {

@@ -8,6 +8,7 @@
 #include "ops/cpu/kernels/norm.hpp"
 #include "ops/cpu/kernels/quantize.hpp"
 #include "ops/cpu/kernels/quantized.hpp"
+#include "ops/cpu/kernels/sampling.hpp"
 
 #define QWEN3_STRING_(x) #x
 #define QWEN3_STRING(x) QWEN3_STRING_(x)
@@ -35,6 +36,8 @@ const Kernels kKernels = {
     .read_all = read_all,
     .multiply_add = multiply_add,
     .multiply_add_int8 = multiply_add_int8,
+    .block_maxima = block_maxima,
+    .sum_exp = sum_exp,
 };
 
 }  // namespace qwen3::cpu::QWEN3_KERNELS_ISA

@@ -9,6 +9,7 @@ constexpr int64_t kPanel = 16;       // output rows that a panel interleaves
 constexpr int64_t kPageTokens = 64;  // tokens of a KV page
 constexpr int64_t kQueryBlock = 16;  // tokens of one attention call
 constexpr int64_t kGroup = 32;       // successive k that share a scale, of integer weights and of their activations
+constexpr int64_t kLogitsBlock = 256;
 
 // Integer weights lie in blocks of two groups: a line of scales, bf16 [16 rows][2 groups], then each group's values.
 constexpr int64_t kBlock = 2 * kGroup;                                  // k
@@ -99,6 +100,11 @@ struct Kernels {
     float (*read_all)(const float* data, int64_t n);               // their sum
     double (*multiply_add)(int64_t rounds, float* result);         // operations done; result is read and written
     double (*multiply_add_int8)(int64_t rounds, int32_t* result);  // the same for int8 products and int32 sums
+
+    // The largest of each kLogitsBlock of x, whose last may be short; NaN passed over.
+    void (*block_maxima)(const float* x, int64_t n, float* maxima);
+    // Sum of exp(x - shift), for a shift >= every x.
+    double (*sum_exp)(const float* x, int64_t n, float shift);
 };
 
 // The best kernels of this machine, or those that QWEN3_ISA (portable, avx2, avx512) names.

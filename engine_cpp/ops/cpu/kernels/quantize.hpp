@@ -27,15 +27,15 @@ static void quantize_row(const float* x, int64_t n, int8_t* values, float* scale
         }
         const float largest = max(most);
         const vf inverse = splat(largest > 0.0F ? 127.0F / largest : 0.0F);
-        vi total{};
+        vu total{};  // what is not finite becomes the least integer, whose sums wrap around
         for (int64_t i = 0; i < kGroup; i += kLanes) {
             const vi q = __builtin_convertvector(round(load(group + i) * inverse), vi);
             store_bytes(values + i, q);
-            total += q;
+            total += reinterpret_cast<vu>(q);
         }
-        int32_t sum_of_lanes = 0;
+        uint32_t sum_of_lanes = 0;
         for (int i = 0; i < kLanes; ++i) sum_of_lanes += total[i];
-        *sums++ = sum_of_lanes;
+        *sums++ = static_cast<int32_t>(sum_of_lanes);
         *scales++ = largest / 127.0F + sum(poison);
     }
 }
