@@ -47,6 +47,7 @@ class Memory:
     """What the engine holds. Bytes, over all devices, unless said otherwise."""
 
     weights: int
+    weights_per_step: int  # what every step reads: all but an embedding table that is not the head, too
     activations: int
     kv_used: int
     kv_budget: int
@@ -247,6 +248,7 @@ class Engine:
         native = self._native.memory()
         return Memory(
             weights=native.weights,
+            weights_per_step=native.weights_per_step,
             activations=native.activations,
             kv_used=native.kv_used,
             kv_budget=native.kv_budget,

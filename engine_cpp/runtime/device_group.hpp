@@ -44,6 +44,7 @@ public:
     std::string_view isa() const { return workers_.front().ops->isa(); }
     std::vector<const Probe*> probes() const;
     int64_t weight_bytes() const;
+    int64_t weight_bytes_per_step() const;
     int64_t activation_bytes() const;
 
 private:

@@ -95,6 +95,7 @@ public:
         const int64_t page = pool_->page_bytes();
         const int64_t used = pool_->used();
         return {.weights = weight_bytes_,
+                .weights_per_step = weight_bytes_per_step_,
                 .activations = activation_bytes_.load(),
                 .kv_used = used * page,
                 .kv_budget = pool_->total() * page,
@@ -160,6 +161,7 @@ private:
     std::string isa_;
     std::shared_ptr<PagePool> pool_;
     int64_t weight_bytes_ = 0;
+    int64_t weight_bytes_per_step_ = 0;
     std::atomic<int64_t> activation_bytes_{0};
     Profiler profiler_;
     const std::shared_ptr<RequestQueue> queue_ = std::make_shared<RequestQueue>();
@@ -250,6 +252,7 @@ void EngineImpl::load(const Weights& weights, const ProgressFn& progress) {
     devices_->alloc_pages(pages);
     pool_ = std::make_shared<PagePool>(pages, page);
     weight_bytes_ = devices_->weight_bytes();
+    weight_bytes_per_step_ = devices_->weight_bytes_per_step();
     warm_up(progress);
 }
 

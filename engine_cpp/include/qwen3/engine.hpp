@@ -55,10 +55,11 @@ struct GenerationRequest {
 };
 
 struct Memory {
-    int64_t weights = 0;      // bytes, repacked, over all devices
-    int64_t activations = 0;  // bytes
-    int64_t kv_used = 0;      // bytes of pages in use
-    int64_t kv_budget = 0;    // bytes
+    int64_t weights = 0;           // bytes, repacked, over all devices
+    int64_t weights_per_step = 0;  // of them: what a step reads; not an embedding table apart from the head
+    int64_t activations = 0;       // bytes
+    int64_t kv_used = 0;           // bytes of pages in use
+    int64_t kv_budget = 0;         // bytes
     int64_t kv_pages_used = 0;
     int64_t kv_pages_total = 0;
     int64_t kv_bytes_per_token = 0;
