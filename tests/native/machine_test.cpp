@@ -164,25 +164,35 @@ TEST("a device a node, as far as threads and heads allow", {
     CHECK((default_devices(machine.topology({0, 1, 4}), 4, 16) == std::vector<std::string>{"cpu:0"}));
 });
 
-TEST("a device's threads stay on its node, where their weights lie", {
+TEST("a thread for every core is kept to its core, node by node", {
     const Machine machine;
     machine.two_nodes();
     const Topology topology = machine.topology();
-    CHECK((place(topology, 2, 4) == Placement{{kNode0, kNode0}, {kNode1, kNode1}}));
+    CHECK((place(topology, 1, 4) == Placement{{{0, 4}, {1, 5}, {2, 6}, {3, 7}}}));
+    CHECK((place(topology, 2, 4) == Placement{{{0, 4}, {1, 5}}, {{2, 6}, {3, 7}}}));
+    CHECK((place(topology, 3, 4) == Placement{{{0, 4}, {1, 5}}, {{2, 6}}, {{3, 7}}}));
+    CHECK((place(topology, 4, 4) == Placement{{{0, 4}}, {{1, 5}}, {{2, 6}}, {{3, 7}}}));
+    CHECK((place(machine.topology({1, 2, 6}), 1, 2) == Placement{{{1}, {2, 6}}}));
+    CHECK((place(machine.topology({1}), 1, 1) == Placement{{{1}}}));
+});
+
+TEST("other numbers of threads stay on the node where their weights lie", {
+    const Machine machine;
+    machine.two_nodes();
+    const Topology topology = machine.topology();
     CHECK((place(topology, 2, 2) == Placement{{kNode0}, {kNode1}}));
     CHECK((place(topology, 1, 2) == Placement{{kNode0, kNode1}}));  // both memories' bandwidth
-    CHECK((place(topology, 1, 4) == Placement{{kNode0, kNode0, kNode1, kNode1}}));
-    CHECK((place(topology, 4, 4) == Placement{{kNode0}, {kNode0}, {kNode1}, {kNode1}}));
-    CHECK((place(topology, 3, 4) == Placement{{kNode0, kNode0}, {kNode1}, {kNode1}}));
+    CHECK((place(topology, 1, 3) == Placement{{kNode0, kNode0, kNode1}}));
+    CHECK((place(topology, 2, 3) == Placement{{kNode0, kNode0}, {kNode1}}));
     CHECK((place(topology, 2, 8) == Placement{{kNode0, kNode0, kNode0, kNode0}, {kNode1, kNode1, kNode1, kNode1}}));
     CHECK((place(topology, 5, 8).size() == 5));
 });
 
-TEST("nothing is kept anywhere on one node, nor where threads outnumber processors", {
+TEST("nothing is kept anywhere where one node has cores to spare, nor where threads outnumber processors", {
     const Machine machine;
     CHECK((place(machine.topology(), 2, 4) == Placement{{kAnywhere, kAnywhere}, {kAnywhere, kAnywhere}}));
     machine.two_nodes();
-    CHECK((place(machine.topology({0, 1}), 1, 2) == Placement{{kAnywhere, kAnywhere}}));
+    CHECK((place(machine.topology({0, 1, 4}), 1, 3) == Placement{{kAnywhere, kAnywhere, kAnywhere}}));
     CHECK((place(machine.topology({0, 2}), 1, 3) == Placement{{kAnywhere, kAnywhere, kAnywhere}}));
 });
 
