@@ -92,7 +92,8 @@ def _report(path: Path, candidate: _Candidate, first: _Candidate, work: Workload
     engine, rounds = candidate.engine, candidate.rounds
     memory, decode, prefill = engine.memory(), engine.profile(), engine.profile(kind="prefill")
     bytes_per_token = memory.weights_per_step + (work.depth + work.generate // 2) * memory.kv_bytes_per_token
-    flop_per_token = _prefill_flop(engine.meta, work.prompt) / work.prompt
+    work_per_token = _prefill_operations(engine.meta, work.prompt) / work.prompt
+    yardstick = "int8" if engine.weights in ("int8", "int4") else "fp32"
     layers = decode.layer_ns.sum(axis=2).max(axis=0)  # [layers]
     return Report(
         model=str(path),
@@ -108,10 +109,13 @@ def _report(path: Path, candidate: _Candidate, first: _Candidate, work: Workload
         first_token_s=candidate.first_token_s,
         read_gb_per_s=statistics.median(turn.limits.read_bytes_per_s for turn in rounds) / 1e9,
         fp32_gflop_per_s=statistics.median(turn.limits.fp32_flop_per_s for turn in rounds) / 1e9,
+        int8_gop_per_s=statistics.median(turn.limits.int8_op_per_s for turn in rounds) / 1e9,
         prompt_tokens=work.prompt,
         prefill_tokens_per_s=statistics.median(turn.prefill for turn in rounds),
-        prefill_yardstick="fp32",
-        prefill_share=statistics.median(turn.prefill * flop_per_token / turn.limits.fp32_flop_per_s for turn in rounds),
+        prefill_yardstick=yardstick,
+        prefill_share=statistics.median(
+            turn.prefill * work_per_token / _peak(turn.limits, yardstick) for turn in rounds
+        ),
         prefill_ratio=statistics.median(
             own.prefill / other.prefill for own, other in zip(rounds, first.rounds, strict=True)
         ),
@@ -134,7 +138,12 @@ def _report(path: Path, candidate: _Candidate, first: _Candidate, work: Workload
     )
 
 
-def _prefill_flop(meta: Qwen3Meta, tokens: int) -> float:
+def _peak(limits: MachineLimits, yardstick: str) -> float:
+    """Operations a second of the arithmetic that the projections are done in."""
+    return limits.int8_op_per_s if yardstick == "int8" else limits.fp32_flop_per_s
+
+
+def _prefill_operations(meta: Qwen3Meta, tokens: int) -> float:
     """Multiply-adds times two: every projection for every token, causal attention, the head for the last token."""
     projections = meta.d * meta.dh * (2 * meta.nh + 2 * meta.nkvh) + 3 * meta.d * meta.di  # of one layer
     attention = 2 * meta.nh * meta.dh * (tokens + 1) / 2  # of one token in one layer, on average

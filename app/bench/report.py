@@ -26,10 +26,11 @@ class Report:
     # The machine's limits in the same rounds.
     read_gb_per_s: float  # streaming reads
     fp32_gflop_per_s: float  # fused multiply-adds, counted as two
+    int8_gop_per_s: float  # the same for products of int8
     # Prefill.
     prompt_tokens: int
     prefill_tokens_per_s: float
-    prefill_yardstick: str  # the arithmetic that the share is of
+    prefill_yardstick: str  # the arithmetic that the share is of: int8 for integer weights, else fp32
     prefill_share: float  # attention counted
     prefill_ratio: float  # to the first variant's speed, round by round
     # Decode.

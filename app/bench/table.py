@@ -73,6 +73,7 @@ def _figures(reports: Sequence[Report]) -> list[Row]:
     rows = [
         Row("machine: reads", "GB/s", lambda r: f"{r.read_gb_per_s:.1f}"),
         Row("machine: fp32", "Gflop/s", lambda r: f"{r.fp32_gflop_per_s:.0f}"),
+        Row("machine: int8", "Gop/s", lambda r: f"{r.int8_gop_per_s:.0f}"),
         Row("load", "s", lambda r: f"{r.load_s:.2f}"),
         Row("process start to first token", "s", lambda r: f"{r.start_s:.2f}"),
         Row("first token once loaded", "ms", lambda r: f"{r.first_token_s * 1e3:.1f}"),
