@@ -2,7 +2,7 @@
 # make test      build with the native tests, run everything  ARGS="-k sharding ..."
 # make sanitize  run the native tests under ASan, UBSan, TSan  ARGS="-R golden ..."
 # make lint      ruff, mypy, clang-format, import-linter       make format rewrites what can be rewritten
-# make bench     measure the engine on MODEL
+# make bench     measure the engine on MODEL, and put the figures into README.md
 #
 # Everything lives in $(VENV) and $(BUILD); stamp files there make a second call quick.
 
@@ -43,7 +43,8 @@ chat: $(STAMPS)/chat
 	@$(BIN)/qwen3-chat $(if $(MODEL),--model "$(MODEL)") $(ARGS)
 
 bench: $(STAMPS)/chat
-	@$(BIN)/qwen3-chat bench $(if $(MODEL),--model "$(MODEL)") $(ARGS)
+	@$(BIN)/qwen3-chat bench $(if $(MODEL),--model "$(MODEL)") $(ARGS) --markdown | tee /dev/stderr \
+	  | $(BIN)/python .ci/splice.py README.md measured
 
 # The models of the tests are so small that torch is much quicker on one thread.
 test: $(STAMPS)/test

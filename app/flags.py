@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
 
@@ -79,8 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that say how a checkpoint is loaded."""
+def add_engine_flags(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """The flags that say how a checkpoint is loaded. `several`: --weights and --devices may be repeated, as lists."""
+    repeated: dict[str, Any] = {"action": "append"} if several else {"default": "auto"}
     engine = parser.add_argument_group("engine")
     engine.add_argument(
         "--context", type=whole_number(2, 2**31 - 1), metavar="N", help="tokens, prompt and reply together"
@@ -88,11 +89,11 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     engine.add_argument(
         "--weights",
         choices=("auto", "f32", "f16", "bf16", "int8", "int4"),
-        default="auto",
         help="number format of the weights; int8 and int4 are rounded from the checkpoint's while it loads",
+        **repeated,
     )
     engine.add_argument("--kv", choices=("auto", "f32", "bf16"), default="auto", help="number format of the KV cache")
-    engine.add_argument("--devices", type=_devices, default="auto", metavar="LIST", help="auto, or such as cpu:0,cpu:1")
+    engine.add_argument("--devices", type=_devices, metavar="LIST", help="auto, or such as cpu:0,cpu:1", **repeated)
     engine.add_argument("--threads", type=whole_number(1, 4096), metavar="N", help="CPU threads in all")
 
 

@@ -122,6 +122,10 @@ void bind_engine(nb::module_& module) {
         .value("last", LogitsRows::last)
         .value("all", LogitsRows::all);
 
+    module.def(
+        "default_devices", [](int64_t query_heads, int threads) { return default_devices(query_heads, threads); },
+        nb::arg("query_heads"), nb::arg("threads") = 0, "What the device list [\"auto\"] stands for.");
+
     nb::class_<HeldEngine>(module, "Engine")
         .def_static("create", &create, nb::arg("meta"), nb::arg("weights"), nb::kw_only(), nb::arg("devices"),
                     nb::arg("weights_dtype").none(), nb::arg("kv_dtype").none(), nb::arg("context"), nb::arg("threads"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -85,10 +85,13 @@ class ChatModel:
         tokenizer.check_fits(config)
         template = ChatTemplate.from_folder(path, tokenizer)
         thinking_mode = _thinking_mode(template, tokenizer)
+
+        from qwen3_chat.engine import Engine, default_devices  # a broken checkpoint was reported without it
+
+        if options.devices == "auto":
+            devices = default_devices(config.num_attention_heads, options.threads)
+            options = replace(options, devices=",".join(devices))
         memory = plan(config, nbytes, options, available_bytes())
-
-        from qwen3_chat.engine import Engine  # not before it is needed: a broken checkpoint is reported without it
-
         engine = Engine.load(
             path,
             devices=options.devices,

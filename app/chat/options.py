@@ -20,7 +20,7 @@ class EngineOptions:
     weights: WeightsType = "auto"
     kv: KVType = "auto"
     context: int | None = None  # tokens; None: the most that the model and the memory allow
-    threads: int | None = None  # in all, over all CPU devices; None: every allowed core
+    threads: int | None = None  # in all, over all CPU devices; None: every allowed physical core
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The inference engine: load a checkpoint, run it on one or several devices, stream replies."""
 
-from qwen3_chat.engine.engine import Engine, Memory, Progress, StepRequest
+from qwen3_chat.engine.engine import Engine, Memory, Progress, StepRequest, default_devices
 from qwen3_chat.engine.errors import (
     Cancelled,
     CheckpointError,
@@ -43,5 +43,6 @@ __all__ = [
     "SamplingParams",
     "StepRequest",
     "Token",
+    "default_devices",
     "measure_limits",
 ]

@@ -55,8 +55,6 @@ def real(value: object, name: str) -> float:
 
 
 def device_list(devices: str | Sequence[str]) -> list[str]:
-    """Device names from "auto", "cpu:0,cpu:1" or a list. The engine checks each name."""
+    """Device names from "auto", "cpu:0,cpu:1" or a list. The engine checks each name and knows what "auto" is."""
     names = devices.split(",") if isinstance(devices, str) else list(devices)
-    if names == ["auto"]:
-        return ["cpu:0"]
     return [str(name).strip() for name in names]

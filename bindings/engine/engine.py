@@ -24,7 +24,7 @@ from qwen3_chat.engine.weights import Qwen3Weights
 if TYPE_CHECKING:
     from qwen3_chat.models.config import Qwen3Config
 
-__all__ = ["Engine", "Memory", "Progress", "StepRequest"]
+__all__ = ["Engine", "Memory", "Progress", "StepRequest", "default_devices"]
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 ProgressCallback: TypeAlias = "Callable[[Progress], bool | None]"
@@ -47,6 +47,7 @@ class Memory:
     """What the engine holds. Bytes, over all devices, unless said otherwise."""
 
     weights: int
+    weights_per_step: int  # what every step reads: all but an embedding table that is not the head, too
     activations: int
     kv_used: int
     kv_budget: int
@@ -93,11 +94,11 @@ class Engine:
         """Load a checkpoint folder. Blocks, without holding the interpreter.
 
         Args:
-            devices: "auto", "cpu:0,cpu:1" or a list of such names; one share of the model each.
+            devices: "auto" (`default_devices`), "cpu:0,cpu:1" or a list of such names; one share of the model each.
             weights: the type the weights are kept in; "auto" is the file's own.
             kv: the type of keys and values; "auto" is f32 for f32 weights, else bf16.
             context: tokens that prompt and reply may take together; None is the checkpoint's own limit.
-            threads: over all CPU devices together; None is every core this process may use.
+            threads: over all CPU devices together; None is every physical core this process may use.
             kv_budget: bytes for keys and values; None is half the free memory, at most four contexts.
             progress: called from this call with a Progress; returning False cancels the load.
 
@@ -247,6 +248,7 @@ class Engine:
         native = self._native.memory()
         return Memory(
             weights=native.weights,
+            weights_per_step=native.weights_per_step,
             activations=native.activations,
             kv_used=native.kv_used,
             kv_budget=native.kv_budget,
@@ -278,6 +280,16 @@ class Engine:
         self.close()
 
 
+def default_devices(query_heads: int, threads: int | None = None) -> tuple[str, ...]:
+    """The devices that "auto" stands for: one a NUMA node, and no more than there are threads or query heads."""
+    return tuple(_core.default_devices(integer(query_heads, "query_heads", 1, 2**31 - 1), _threads(threads)))
+
+
+def _threads(threads: int | None) -> int:
+    """As the compiled engine takes it: 0 is every core."""
+    return 0 if threads is None else integer(threads, "threads", 1, 4096)
+
+
 _ROWS = {"none": _core.LogitsRows.none, "last": _core.LogitsRows.last, "all": _core.LogitsRows.all}
 
 
@@ -302,7 +314,7 @@ def _create(
         weights_dtype=None if weights == "auto" else weights,
         kv_dtype=None if kv == "auto" else kv,
         context=0 if context is None else integer(context, "context", 1, 2**31 - 1),
-        threads=0 if threads is None else integer(threads, "threads", 1, 4096),
+        threads=_threads(threads),
         kv_budget=0 if kv_budget is None else integer(kv_budget, "kv_budget", 1, 2**63 - 1),
         progress=report if progress else None,
     )

@@ -23,6 +23,7 @@ struct DeviceWeights {
 
     const Matrix& head() const { return output_embd ? *output_embd : *input_embd; }
     size_t bytes() const;
+    size_t bytes_per_step() const { return bytes() - (output_embd ? input_embd->bytes() : 0); }
 };
 
 class Transformer {
@@ -33,7 +34,7 @@ public:
     // the same batch.
     void forward(const Batch& batch, KvPages& kv, Communicator& comm, std::span<float> logits, Probe& probe);
 
-    size_t weight_bytes() const { return weights_.bytes(); }
+    const DeviceWeights& weights() const { return weights_; }
     size_t activation_bytes() const;
 
 private:

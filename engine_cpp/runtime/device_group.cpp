@@ -18,9 +18,6 @@ namespace {
 
 static_assert(kPageTokens == cpu::kPageTokens);  // what the engine counts is what the kernels lay out
 
-// With more threads than cores, a waiting thread gives its core away at once.
-SpinPolicy spin_policy(int threads) { return threads > usable_cores() ? SpinPolicy{0, 50} : SpinPolicy{}; }
-
 const std::vector<std::string>& checked(const std::vector<std::string>& devices) {
     if (devices.empty()) throw DeviceError("no device is named; use for example cpu:0");
     std::set<std::string> seen;
@@ -41,11 +38,26 @@ const std::vector<std::string>& checked(const std::vector<std::string>& devices)
 
 }  // namespace
 
+ThreadPlan::ThreadPlan(int devices, int threads) {
+    const Topology topology = read_topology();
+    const int total = std::max(threads, devices);
+    cpus = place(topology, devices, total);
+    if (total > usable_cpus(topology)) spin = {0, 50};  // a waiting thread gives its core away at once
+}
+
+std::vector<CpuList> ThreadPlan::firsts() const {
+    std::vector<CpuList> lists;
+    for (const std::vector<CpuList>& device : cpus) lists.push_back(device.front());
+    return lists;
+}
+
 DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
                          WeightType weight_type, DType kv_dtype, int threads, const ProgressFn& progress)
     : workers_(checked(devices).size()),
-      shared_(static_cast<int64_t>(devices.size()), spin_policy(std::max(threads, static_cast<int>(devices.size())))),
-      threads_(static_cast<int>(devices.size()), spin_policy(std::max(threads, static_cast<int>(devices.size())))) {
+      plan_(static_cast<int>(devices.size()), threads),
+      shared_(static_cast<int64_t>(devices.size()), plan_.spin),
+      threads_(static_cast<int>(devices.size()), plan_.spin, plan_.firsts()) {
+    keep_to(plan_.cpus.front().front());
     const auto size = static_cast<int64_t>(workers_.size());
     std::vector<DeviceShape> shapes;
     int64_t total = 0;
@@ -58,14 +70,13 @@ DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::ve
     std::atomic<bool> stopped{false};
     on_all([&](Worker& worker, int64_t rank) {
         const DeviceShape& shape = shapes[static_cast<size_t>(rank)];
-        const auto own = static_cast<int>(std::max<int64_t>(1, split(threads, 1, rank, size).size()));
-        worker.ops =
-            std::make_unique<cpu::CpuOps>(shape, own, spin_policy(std::max<int>(threads, static_cast<int>(size))));
+        const std::vector<CpuList>& cpus = plan_.cpus[static_cast<size_t>(rank)];
+        worker.ops = std::make_unique<cpu::CpuOps>(shape, static_cast<int>(cpus.size()), plan_.spin, cpus);
         worker.comm = shared_.communicator(rank);
         worker.probe = std::make_unique<Probe>(meta.nlayer);
         auto loaded = [&](size_t bytes) {
             const int64_t now = done.fetch_add(static_cast<int64_t>(bytes)) + static_cast<int64_t>(bytes);
-            if (rank == 0 && progress && !progress("repack", now, total)) stopped = true;  // on the caller's thread
+            if (rank == 0 && progress && !progress("repack", now, total)) stopped = true;  // on this thread
             if (stopped) throw Cancelled("loading was cancelled");
         };
         try {
@@ -134,7 +145,13 @@ std::vector<const Probe*> DeviceGroup::probes() const {
 
 int64_t DeviceGroup::weight_bytes() const {
     int64_t bytes = 0;
-    for (const Worker& worker : workers_) bytes += static_cast<int64_t>(worker.transformer->weight_bytes());
+    for (const Worker& worker : workers_) bytes += static_cast<int64_t>(worker.transformer->weights().bytes());
+    return bytes;
+}
+
+int64_t DeviceGroup::weight_bytes_per_step() const {
+    int64_t bytes = 0;
+    for (const Worker& worker : workers_) bytes += static_cast<int64_t>(worker.transformer->weights().bytes_per_step());
     return bytes;
 }
 

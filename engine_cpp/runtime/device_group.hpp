@@ -10,13 +10,26 @@
 #include "comm/shared_memory.hpp"
 #include "model/transformer.hpp"
 #include "qwen3/engine.hpp"
+#include "threads/placement.hpp"
 #include "threads/thread_pool.hpp"
 
 namespace qwen3 {
 
+// The threads of all devices.
+struct ThreadPlan {
+    // At least one thread a device.
+    ThreadPlan(int devices, int threads);
+
+    std::vector<CpuList> firsts() const;  // [devices]: of each device's first thread
+
+    Placement cpus;                       // [devices][threads of the device]
+    SpinPolicy spin;
+};
+
 class DeviceGroup {
 public:
-    // Starts the workers and loads every shard in parallel; progress is called on this thread.
+    // Starts the workers and loads every shard in parallel; progress is called on this thread. From then on this thread
+    // is the first device's first: it alone calls run(), and may be kept to that device's processors.
     DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
                 WeightType weight_type, DType kv_dtype, int threads, const ProgressFn& progress);
 
@@ -24,13 +37,14 @@ public:
     int64_t page_bytes() const;
     void alloc_pages(int64_t pages);
 
-    // One step on every device. logits: [batch.nrows(), dvoc], every device writes its columns. The calling thread
-    // works as the first device. Throws the first failure; the group can run further steps.
+    // One step on every device. logits: [batch.nrows(), dvoc], every device writes its columns. Throws the first
+    // failure; the group can run further steps.
     void run(const Batch& batch, std::span<float> logits);
 
     std::string_view isa() const { return workers_.front().ops->isa(); }
     std::vector<const Probe*> probes() const;
     int64_t weight_bytes() const;
+    int64_t weight_bytes_per_step() const;
     int64_t activation_bytes() const;
 
 private:
@@ -46,8 +60,9 @@ private:
     void on_all(const std::function<void(Worker&, int64_t)>& fn);
 
     std::vector<Worker> workers_;
+    const ThreadPlan plan_;
     SharedGroup shared_;
-    ThreadPool threads_;
+    ThreadPool threads_;  // the first one of every device
 };
 
 }  // namespace qwen3

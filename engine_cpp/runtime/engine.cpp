@@ -16,6 +16,7 @@
 #include "runtime/machine.hpp"
 #include "runtime/page_pool.hpp"
 #include "runtime/profiler.hpp"
+#include "runtime/progress_relay.hpp"
 #include "runtime/request_queue.hpp"
 #include "runtime/sampler.hpp"
 #include "runtime/scheduler.hpp"
@@ -36,31 +37,31 @@ public:
         : meta_(meta),
           options_(options),
           context_(options.context ? options.context : meta.dctx),
-          threads_(options.threads ? options.threads : usable_cores()),
+          threads_(options.threads ? options.threads : default_threads(read_topology())),
           weight_type_(options.weights.value_or(qwen3::weight_type(weights.dtype()))),
           kv_dtype_(options.kv.value_or(weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16)),
-          rope_(meta),
-          devices_(std::make_unique<DeviceGroup>(meta, weights, options.devices, weight_type_, kv_dtype_, threads_,
-                                                 progress)),
-          isa_(devices_->isa()) {
-        const int64_t page = devices_->page_bytes();
-        const int64_t budget = kv_budget(page);
-        if (budget < page)
-            throw OutOfMemory("a KV budget of " + std::to_string(budget) + " bytes holds no page: " +
-                              std::to_string(kPageTokens) + " tokens take " + std::to_string(page) + " bytes");
-        const int64_t pages = budget / page;
-        if (pages > std::numeric_limits<int32_t>::max())
-            throw ConfigError("option kv_budget of " + std::to_string(budget) + " bytes is " + std::to_string(pages) +
-                              " pages of " + std::to_string(page) + " bytes; expected fewer than 2^31");
-        devices_->alloc_pages(pages);
-        pool_ = std::make_shared<PagePool>(pages, page);
-        weight_bytes_ = devices_->weight_bytes();
-        warm_up(progress);
+          rope_(meta) {
         try {
             thread_ = std::thread([this] { serve(); });
         } catch (const std::system_error& error) {
             throw DeviceError(std::string("cannot start the engine's thread (") + error.what() +
                               "); use fewer threads");
+        }
+        // There, because a thread that will work on a device must be the first to touch its part of the weights.
+        const auto relay = std::make_shared<ProgressRelay>(progress);
+        queue_->post([this, &weights, relay] {
+            try {
+                load(weights, relay->reports());
+                relay->finish();
+            } catch (...) {
+                relay->finish(std::current_exception());
+            }
+        });
+        try {
+            relay->wait();
+        } catch (...) {
+            close();
+            throw;
         }
     }
 
@@ -94,6 +95,7 @@ public:
         const int64_t page = pool_->page_bytes();
         const int64_t used = pool_->used();
         return {.weights = weight_bytes_,
+                .weights_per_step = weight_bytes_per_step_,
                 .activations = activation_bytes_.load(),
                 .kv_used = used * page,
                 .kv_budget = pool_->total() * page,
@@ -136,7 +138,8 @@ private:
                                   "; raise the context or send less");
     }
 
-    // The rest runs on the engine's thread (and, before it starts, on the loading one).
+    // The rest runs on the engine's thread.
+    void load(const Weights& weights, const ProgressFn& progress);
     void warm_up(const ProgressFn& progress);
     void on_engine_thread(const std::function<void()>& work);
     void serve();
@@ -155,9 +158,10 @@ private:
     const DType kv_dtype_;
     const Rope rope_;
     std::unique_ptr<DeviceGroup> devices_;  // null once closed
-    const std::string isa_;
+    std::string isa_;
     std::shared_ptr<PagePool> pool_;
     int64_t weight_bytes_ = 0;
+    int64_t weight_bytes_per_step_ = 0;
     std::atomic<int64_t> activation_bytes_{0};
     Profiler profiler_;
     const std::shared_ptr<RequestQueue> queue_ = std::make_shared<RequestQueue>();
@@ -231,6 +235,26 @@ void EngineImpl::forward(std::span<const int32_t> ids, float* logits) {
                                   logits + begin * static_cast<size_t>(meta_.dvoc)};
         step(std::span(&request, 1));
     }
+}
+
+void EngineImpl::load(const Weights& weights, const ProgressFn& progress) {
+    devices_ =
+        std::make_unique<DeviceGroup>(meta_, weights, options_.devices, weight_type_, kv_dtype_, threads_, progress);
+    isa_ = devices_->isa();
+    const int64_t page = devices_->page_bytes();
+    const int64_t budget = kv_budget(page);
+    if (budget < page)
+        throw OutOfMemory("a KV budget of " + std::to_string(budget) + " bytes holds no page: " +
+                          std::to_string(kPageTokens) + " tokens take " + std::to_string(page) + " bytes");
+    const int64_t pages = budget / page;
+    if (pages > std::numeric_limits<int32_t>::max())
+        throw ConfigError("option kv_budget of " + std::to_string(budget) + " bytes is " + std::to_string(pages) +
+                          " pages of " + std::to_string(page) + " bytes; expected fewer than 2^31");
+    devices_->alloc_pages(pages);
+    pool_ = std::make_shared<PagePool>(pages, page);
+    weight_bytes_ = devices_->weight_bytes();
+    weight_bytes_per_step_ = devices_->weight_bytes_per_step();
+    warm_up(progress);
 }
 
 // The first real step then finds threads, buffers and code in place.
@@ -373,6 +397,11 @@ void EngineImpl::fail(const State& generation) {
 
 }  // namespace
 
+std::vector<std::string> default_devices(int64_t query_heads, int threads) {
+    const Topology topology = read_topology();
+    return default_devices(topology, threads ? threads : default_threads(topology), query_heads);
+}
+
 std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights, const EngineOptions& options,
                                        const ProgressFn& progress) {
     meta.validate();
@@ -389,7 +418,10 @@ std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights,
     require(options.kv_budget >= 0, "kv_budget is negative");
     require(options.prefill_chunk > 0, "prefill_chunk must be positive");
     require(options.kv != DType::f16, "kv is f16; the KV cache is stored as f32 or bf16");
-    return std::make_shared<EngineImpl>(meta, weights, options, progress);
+    EngineOptions resolved = options;
+    if (options.devices == std::vector<std::string>{"auto"})
+        resolved.devices = default_devices(meta.nh, options.threads);
+    return std::make_shared<EngineImpl>(meta, weights, resolved, progress);
 }
 
 }  // namespace qwen3

@@ -3,51 +3,72 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
-#include <string>
-#include <thread>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
+#include "runtime/control_groups.hpp"
 
 namespace qwen3 {
 namespace {
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
-// The first number of a file that holds a number or "max".
-int64_t read_limit(const std::string& path) {
+// The numbers that a file begins with, `count` of them; kUnlimited for what is missing, or says "max".
+std::vector<int64_t> read_numbers(const std::string& path, size_t count) {
     std::ifstream file(path);
-    int64_t value = kUnlimited;
-    return file >> value ? value : kUnlimited;
+    std::vector<int64_t> numbers(count, kUnlimited);
+    for (int64_t& number : numbers)
+        if (!(file >> number)) {
+            number = kUnlimited;
+            break;
+        }
+    return numbers;
 }
 
 // Of a control group's memory.stat: what the kernel takes back before the group runs out.
-int64_t reclaimable(const std::string& path) {
+int64_t reclaimable(const std::string& path, const std::string& prefix) {
     std::ifstream file(path);
     std::string key;
     int64_t total = 0;
     for (int64_t bytes = 0; file >> key >> bytes;)
-        if (key == "active_file" || key == "inactive_file") total += bytes;
+        if (key == prefix + "active_file" || key == prefix + "inactive_file") total += bytes;
     return total;
 }
 
-int quota_cores() {
-    std::ifstream file("/sys/fs/cgroup/cpu.max");
-    int64_t quota = 0, period = 0;
-    if (!(file >> quota >> period) || period <= 0) return std::numeric_limits<int>::max();
-    return static_cast<int>(std::max<int64_t>(1, (quota + period - 1) / period));
+// Cached files count as used, the checkpoint's own first of all.
+int64_t left_in(int64_t limit, int64_t used, int64_t cached) {
+    if (limit == kUnlimited || used == kUnlimited) return kUnlimited;
+    return std::max<int64_t>(0, limit - std::max<int64_t>(0, used - cached));
+}
+
+int64_t cores_worth(int64_t quota, int64_t period) {
+    if (quota == kUnlimited || period == kUnlimited || quota <= 0 || period <= 0) return kUnlimited;
+    return (quota + period - 1) / period;
 }
 
 }  // namespace
 
-int usable_cores() {
-    int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-#if defined(__linux__)
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) cores = std::max(1, CPU_COUNT(&allowed));
-#endif
-    return std::min(cores, quota_cores());
+int usable_cpus(const Topology& topology, const std::string& root) {
+    int64_t usable = topology.cpus();
+    for (const std::string& group : control_groups(root)) {
+        const auto max = read_numbers(group + "/cpu.max", 2);
+        usable = std::min(usable, cores_worth(max[0], max[1]));
+    }
+    for (const std::string& group : control_groups_v1(root, "cpu"))
+        usable = std::min(usable, cores_worth(read_numbers(group + "/cpu.cfs_quota_us", 1)[0],
+                                              read_numbers(group + "/cpu.cfs_period_us", 1)[0]));
+    return static_cast<int>(std::max<int64_t>(1, usable));
+}
+
+int default_threads(const Topology& topology, const std::string& root) {
+    const size_t cores = topology.cores.size();
+    return std::min(cores == 1 ? topology.cpus() : static_cast<int>(cores), usable_cpus(topology, root));
+}
+
+std::vector<std::string> default_devices(const Topology& topology, int threads, int64_t query_heads) {
+    const auto nodes = static_cast<int64_t>(topology.nodes().size());
+    const int64_t count = std::max<int64_t>(1, std::min({nodes, int64_t{threads}, query_heads}));
+    std::vector<std::string> devices;
+    for (int64_t i = 0; i < count; ++i) devices.push_back("cpu:" + std::to_string(i));
+    return devices;
 }
 
 int64_t available_memory(const std::string& root) {
@@ -62,13 +83,14 @@ int64_t available_memory(const std::string& root) {
         }
         meminfo.ignore(256, '\n');
     }
-    const std::string group = root + "/sys/fs/cgroup/";
-    const int64_t limit = read_limit(group + "memory.max");
-    const int64_t used = read_limit(group + "memory.current");
-    if (limit != kUnlimited && used != kUnlimited) {  // cached files count as used, the checkpoint's own first of all
-        const int64_t held = std::max<int64_t>(0, used - reclaimable(group + "memory.stat"));
-        available = std::min(available, std::max<int64_t>(0, limit - held));
-    }
+    for (const std::string& group : control_groups(root))
+        available = std::min(
+            available, left_in(read_numbers(group + "/memory.max", 1)[0], read_numbers(group + "/memory.current", 1)[0],
+                               reclaimable(group + "/memory.stat", "")));
+    for (const std::string& group : control_groups_v1(root, "memory"))
+        available = std::min(available, left_in(read_numbers(group + "/memory.limit_in_bytes", 1)[0],
+                                                read_numbers(group + "/memory.usage_in_bytes", 1)[0],
+                                                reclaimable(group + "/memory.stat", "total_")));
     return available == kUnlimited ? int64_t{4} << 30 : available;
 }
 

@@ -2,12 +2,14 @@
 
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "qwen3/error.hpp"
 
 namespace qwen3 {
 
-ThreadPool::ThreadPool(int threads, SpinPolicy policy) : policy_(policy) {
+ThreadPool::ThreadPool(int threads, SpinPolicy policy, std::vector<CpuList> cpus)
+    : policy_(policy), cpus_(std::move(cpus)) {
     try {
         for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { serve(i); });
     } catch (const std::system_error& error) {
@@ -40,6 +42,7 @@ void ThreadPool::run_erased(Task task, void* context) {
 }
 
 void ThreadPool::serve(int thread) {
+    if (const auto index = static_cast<size_t>(thread); index < cpus_.size()) keep_to(cpus_[index]);
     for (uint32_t seen = 0;;) {
         wait_while_equal(round_, seen, policy_);
         ++seen;

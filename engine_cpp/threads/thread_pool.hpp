@@ -7,14 +7,16 @@
 #include <type_traits>
 #include <vector>
 
+#include "threads/affinity.hpp"
 #include "threads/spin_wait.hpp"
 
 namespace qwen3 {
 
 class ThreadPool {
 public:
-    // The caller of run() is one of the threads. Throws DeviceError when they cannot all be started.
-    ThreadPool(int threads, SpinPolicy policy);
+    // The caller of run() is one of the threads, the first. The others keep to cpus[thread] where there is such a list.
+    // Throws DeviceError when they cannot all be started.
+    ThreadPool(int threads, SpinPolicy policy, std::vector<CpuList> cpus = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
@@ -36,6 +38,7 @@ private:
     void stop();  // and join
 
     const SpinPolicy policy_;
+    const std::vector<CpuList> cpus_;  // [threads] or empty
     Task task_ = nullptr;
     void* context_ = nullptr;
     std::atomic<uint32_t> round_{0};

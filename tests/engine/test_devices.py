@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dummy_models import append, assert_same_choice, dummy_model, eventually, random_ids, relative_error
 
-from qwen3_chat.engine import ConfigError, DeviceError, Engine, SamplingParams
+from qwen3_chat.engine import ConfigError, DeviceError, Engine, SamplingParams, default_devices
 
 F32 = 1e-5
 
@@ -87,15 +90,42 @@ def test_a_device_may_appear_once() -> None:
         dummy_model().engine("cpu:0,cpu:0")
 
 
-@pytest.mark.parametrize("devices", ["auto", "cpu:0", ["cpu:0"], " cpu:0 "])
+@pytest.mark.parametrize("devices", ["cpu:0", ["cpu:0"], " cpu:0 "])
 def test_ways_to_name_one_device(devices: Any) -> None:
     with dummy_model().engine(devices) as engine:
         assert engine.devices == ("cpu:0",)
 
 
-def test_an_engine_that_is_dropped_ends_its_threads() -> None:
-    from pathlib import Path
+@pytest.mark.parametrize("devices", ["auto", ["auto"], " auto "])
+def test_nobody_has_to_name_devices(devices: Any) -> None:
+    with dummy_model().engine(devices) as engine:
+        assert engine.devices == default_devices(query_heads=4)
+    assert default_devices(query_heads=1) == default_devices(query_heads=16, threads=1) == ("cpu:0",)
 
+
+def test_auto_is_no_device_among_others() -> None:
+    with pytest.raises(DeviceError, match="'auto' is not known"):
+        dummy_model().engine("auto,cpu:0")
+
+
+def test_a_load_leaves_the_caller_s_processors_alone() -> None:
+    before = os.sched_getaffinity(0)
+    with dummy_model().engine(names(2), threads=2):
+        assert os.sched_getaffinity(0) == before
+
+
+def test_an_idle_engine_s_threads_sleep() -> None:
+    def states() -> set[str]:
+        tasks = Path("/proc/self/task").iterdir()
+        others = (task for task in tasks if task.name != str(threading.get_native_id()))
+        return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in others}
+
+    with dummy_model().engine(names(2), threads=4) as engine:
+        list(engine.generate([1, 2, 3], sampling=SamplingParams(max_new_tokens=3, stop_ids=[])))
+        eventually(lambda: states() == {"S"})
+
+
+def test_an_engine_that_is_dropped_ends_its_threads() -> None:
     def thread_count() -> int:
         return len(list(Path("/proc/self/task").iterdir()))
 

@@ -42,6 +42,13 @@ def test_a_tied_head_is_kept_once() -> None:
         assert a.memory().weights - b.memory().weights == 4 * 64 * 512
 
 
+@pytest.mark.parametrize("devices", ["cpu:0", "cpu:0,cpu:1"])
+def test_a_step_reads_a_row_of_the_embedding_not_the_table(devices: str) -> None:
+    untied, tied = dummy_model(hidden=64, vocab=512, tied=False), dummy_model(hidden=64, vocab=512, tied=True)
+    with untied.engine(devices) as a, tied.engine(devices) as b:
+        assert b.memory().weights_per_step == b.memory().weights == a.memory().weights_per_step
+
+
 def test_pages_come_and_go(engine: Engine) -> None:
     def used() -> int:
         memory = engine.memory()

@@ -24,6 +24,26 @@ TEST("a pool runs the function once on every thread, again and again", {
     }
 });
 
+TEST("the threads that a pool starts keep to the processors they are given, and the caller to its own", {
+    const CpuList before = allowed_cpus();
+    const CpuList last{before.back()};
+    ThreadPool pool(2, SpinPolicy{0, 10}, {last, last});
+    std::vector<CpuList> found(2);
+    pool.run([&](int thread) { found[static_cast<size_t>(thread)] = allowed_cpus(); });
+    CHECK(found[0] == before);
+    CHECK(found[1] == last);
+});
+
+TEST("processors that do not exist are no reason to stop", {
+    std::thread([] {
+        const CpuList before = allowed_cpus();
+        keep_to({1'000'000});
+        CHECK(allowed_cpus() == before);
+        keep_to({before.front()});
+        CHECK(allowed_cpus() == CpuList{before.front()});
+    }).join();
+});
+
 TEST("the sum over ranks is the same bits on every rank, added in rank order", {
     for (int64_t size = 1; size <= 4; ++size)
         for (size_t n : {size_t{1}, size_t{17}, size_t{3000}}) {

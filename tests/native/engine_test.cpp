@@ -178,6 +178,28 @@ TEST("a load that its progress callback refuses is cancelled, on any number of d
         }
 });
 
+TEST("progress is reported to the thread that waits for the load, and what it throws comes back", {
+    const Model model(tiny());
+    const auto here = std::this_thread::get_id();
+    bool elsewhere = false;
+    std::string stages;
+    auto watch = [&](std::string_view stage, int64_t done, int64_t total) {
+        if (std::this_thread::get_id() != here || done > total) elsewhere = true;
+        if (done == total) stages += std::string(stage) + " ";
+        return true;
+    };
+    EngineOptions options;
+    options.devices = {"cpu:0", "cpu:1"};
+    Engine::create(tiny(), model.weights(), options, watch);
+    CHECK(!elsewhere);
+    CHECK(stages.ends_with("repack warm-up "));
+    auto give_up = [](std::string_view stage, int64_t, int64_t) -> bool {
+        if (stage == "warm-up") throw std::runtime_error("enough of this");
+        return true;
+    };
+    CHECK_THROWS(Engine::create(tiny(), model.weights(), options, give_up), std::runtime_error, "enough of this");
+});
+
 TEST("a full KV budget ends one reply with an error that says what fits, and the engine goes on", {
     EngineOptions options;
     options.kv_budget = 1;

@@ -22,16 +22,20 @@ namespace qwen3 {
 constexpr int64_t kPageTokens = 64;
 
 struct EngineOptions {
-    std::vector<std::string> devices = {"cpu:0"};  // one worker each; "cpu:N" is logical
+    std::vector<std::string> devices = {"cpu:0"};  // one worker each, or {"auto"}; "cpu:N" is logical
     std::optional<WeightType> weights;             // nullopt = as the weights come
     std::optional<DType> kv;                       // nullopt = f32 for f32 weights, else bf16
     int64_t context = 0;                           // tokens; 0 = meta.dctx
-    int threads = 0;                               // over all CPU devices; 0 = the cores this process may use
+    int threads = 0;                               // over all CPU devices; 0 = the physical cores this process may use
     int64_t kv_budget = 0;                         // bytes; 0 = the smaller of half the free memory and 4 contexts
     int64_t prefill_chunk = 256;                   // most prompt tokens in one step
 };
 
-// Called from the loading thread with bytes done and in all; false cancels the load.
+// The devices that "auto" stands for: one a NUMA node, and no more than there are threads (0 = as above) or query
+// heads.
+std::vector<std::string> default_devices(int64_t query_heads, int threads = 0);
+
+// Called with bytes done and in all, on the thread that waits for the load; false cancels it.
 using ProgressFn = std::function<bool(std::string_view stage, int64_t done, int64_t total)>;
 
 enum class LogitsRows : uint8_t { none, last, all };
@@ -51,10 +55,11 @@ struct GenerationRequest {
 };
 
 struct Memory {
-    int64_t weights = 0;      // bytes, repacked, over all devices
-    int64_t activations = 0;  // bytes
-    int64_t kv_used = 0;      // bytes of pages in use
-    int64_t kv_budget = 0;    // bytes
+    int64_t weights = 0;           // bytes, repacked, over all devices
+    int64_t weights_per_step = 0;  // of them: what a step reads; not an embedding table apart from the head
+    int64_t activations = 0;       // bytes
+    int64_t kv_used = 0;           // bytes of pages in use
+    int64_t kv_budget = 0;         // bytes
     int64_t kv_pages_used = 0;
     int64_t kv_pages_total = 0;
     int64_t kv_bytes_per_token = 0;

@@ -19,10 +19,10 @@ std::vector<float> widen(const TensorView& view) {
 
 }  // namespace
 
-CpuOps::CpuOps(const DeviceShape& shape, int threads, SpinPolicy policy)
+CpuOps::CpuOps(const DeviceShape& shape, int threads, SpinPolicy policy, const std::vector<CpuList>& cpus)
     : shape_(shape),
       kernels_(select_kernels()),
-      pool_(threads, policy),
+      pool_(threads, policy, cpus),
       attention_scratch_(static_cast<size_t>(pool_.threads())) {
     // Query heads of one KV head that lie on this device: at most a whole group.
     const auto floats = static_cast<size_t>(attention_scratch(shape.meta.group(), shape.meta.dh));

@@ -39,7 +39,7 @@ private:
 
 class CpuOps final : public Ops {
 public:
-    CpuOps(const DeviceShape& shape, int threads, SpinPolicy policy);
+    CpuOps(const DeviceShape& shape, int threads, SpinPolicy policy, const std::vector<CpuList>& cpus = {});
 
     std::string_view isa() const override { return kernels_.isa; }
 

@@ -1,0 +1,5 @@
+"""`qwen3-chat bench`: what this machine makes of a checkpoint."""
+
+from qwen3_chat.app.bench.cli import main
+
+__all__ = ["main"]
