@@ -65,7 +65,7 @@ class Worker:
             )
         except OSError as error:
             raise ContestantError(f"--python {python}: {error.strerror}") from error
-        self.idle_s = self.idle_cpu_s = 0.0
+        self.run_cpu_s = self.idle_s = self.idle_cpu_s = 0.0
         self.peak_rss_bytes = 0
         try:
             self.settings = str(self._answer()["settings"])
@@ -82,6 +82,7 @@ class Worker:
         except BrokenPipeError:
             raise ContestantError(self._last_words()) from None
         answer = self._answer()
+        self.run_cpu_s += float(answer["run_cpu_s"])
         self.idle_s += float(answer["idle_s"])
         self.idle_cpu_s += float(answer["idle_cpu_s"])
         self.peak_rss_bytes = int(answer["peak_rss_bytes"])
@@ -134,4 +135,4 @@ class Contestant:
         """Start over, after a round that only warmed up."""
         self.prefill.clear()
         self.decode.clear()
-        self.worker.idle_s = self.worker.idle_cpu_s = 0.0
+        self.worker.run_cpu_s = self.worker.idle_s = self.worker.idle_cpu_s = 0.0

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from typing import Any
 
 from comparison import Comparison
 from contestants import OURS, PEERS, Contestant, ContestantError, Worker
+from machine import busy_cpu_s
 
 LIMIT = "limit"
 WARM_UP_TOKENS = 4
@@ -31,13 +33,16 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--prompt 0 and --depth 0 leave nothing to measure")
     with ExitStack() as stack:
         contestants = _start(arguments, stack)
+        began, began_cpu = time.perf_counter(), busy_cpu_s()
         for seed in range(arguments.repeats):
             for contestant in list(contestants):
                 _play(contestants, contestant, arguments, arguments.generate, seed)
         if not contestants:
             print("peers.py: nobody is left to measure", file=sys.stderr)
             return 1
-        report = _report(arguments, contestants)
+        own_cpu = sum(worker.run_cpu_s + worker.idle_cpu_s for worker in {each.worker for each in contestants})
+        others = (busy_cpu_s() - began_cpu - own_cpu) / (time.perf_counter() - began)
+        report = _report(arguments, contestants, max(others, 0.0))
     print(json.dumps(report) if arguments.json else _table(report))
     return 0
 
@@ -104,7 +109,7 @@ def _play(
         contestants[:] = [other for other in contestants if other.worker is not contestant.worker]
 
 
-def _report(arguments: argparse.Namespace, contestants: list[Contestant]) -> dict[str, Any]:
+def _report(arguments: argparse.Namespace, contestants: list[Contestant], others: float) -> dict[str, Any]:
     measured = {}
     if arguments.prompt:
         measured[f"prefill of {arguments.prompt}"] = Comparison({each.name: each.prefill for each in contestants})
@@ -113,6 +118,7 @@ def _report(arguments: argparse.Namespace, contestants: list[Contestant]) -> dic
     return {
         "weights": arguments.weights,
         "threads": arguments.threads,
+        "cores_busy_with_others": others,
         "engines": {
             each.name: {
                 "settings": each.worker.settings,
@@ -151,6 +157,7 @@ def _table(report: dict[str, Any]) -> str:
     for name, engine in report["engines"].items():
         memory, idle = engine["peak_rss_bytes"] / MIB, engine["idle_share"]
         lines.append(f"{name:22s} {memory:8.0f} {idle:15.1%}   {engine['settings']}")
+    lines += ["", f"Other processes kept {report['cores_busy_with_others']:.2f} cores busy meanwhile."]
     return "\n".join(lines)
 
 

@@ -24,6 +24,9 @@ def test_missing_peers_are_skipped_and_named(checkpoint: Callable[..., Path], tm
     assert f"skipping OpenVINO fp16: {tmp_path / 'openvino-fp16'} does not exist" in run.stderr
     report = json.loads(run.stdout)
     assert list(report["engines"]) == ["qwen3-chat"]
+    assert report["engines"]["qwen3-chat"]["peak_rss_bytes"] < 512 << 20, (
+        "the limits are measured in the engine's process"
+    )
     decode = report["measured"]["decode at 8"]
     assert {name: len(rounds) for name, rounds in decode["tokens_per_s"].items()} == {"limit": 2, "qwen3-chat": 2}
     assert min(decode["tokens_per_s"]["qwen3-chat"]) > 0

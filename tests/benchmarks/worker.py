@@ -3,7 +3,8 @@
     python worker.py ADAPTER PATH WEIGHTS THREADS CONTEXT
 
 In: {"method": "run" or "limit", "prompt": tokens, "new_tokens": N, "seed": N}. Out: {"first_token_s", "decode_s",
-"idle_s", "idle_cpu_s", "peak_rss_bytes"}; first of all {"settings"}; instead of any of them {"error"}.
+"run_cpu_s", "idle_s", "idle_cpu_s", "peak_rss_bytes"}; first of all {"settings"}; instead of any of them {"error"}.
+The processor seconds are those of this process and of its ended children.
 """
 
 from __future__ import annotations
@@ -39,16 +40,27 @@ def main(arguments: list[str]) -> int:
 
 def serve(adapter: AdapterBase, answers: TextIO) -> None:
     answers.write(json.dumps({"settings": adapter.settings}) + "\n")
-    idle_since, cpu_before = time.perf_counter(), time.process_time()
+    idle_since, idle_cpu = time.perf_counter(), cpu_s()
     for line in sys.stdin:
         command = json.loads(line)
-        idle = {"idle_s": time.perf_counter() - idle_since, "idle_cpu_s": time.process_time() - cpu_before}
+        began, began_cpu = time.perf_counter(), cpu_s()
         draw = random.Random(command["seed"])
         prompt = [draw.randrange(adapter.vocabulary) for _ in range(command["prompt"])]
         timing = getattr(adapter, command["method"])(prompt, command["new_tokens"])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        answers.write(json.dumps({**timing._asdict(), **idle, "peak_rss_bytes": peak}) + "\n")
-        idle_since, cpu_before = time.perf_counter(), time.process_time()
+        answer = {
+            **timing._asdict(),
+            "run_cpu_s": cpu_s() - began_cpu,
+            "idle_s": began - idle_since,
+            "idle_cpu_s": began_cpu - idle_cpu,
+            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+        idle_since, idle_cpu = time.perf_counter(), cpu_s()
+        answers.write(json.dumps(answer) + "\n")
+
+
+def cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 if __name__ == "__main__":

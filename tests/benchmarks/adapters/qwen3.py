@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any, cast
 
 from adapters import Options, Timing
@@ -29,12 +31,15 @@ class Adapter:
 
     def limit(self, prompt: list[int], new_tokens: int) -> Timing:
         """What `run` would take if only f32 arithmetic bounded the prompt, and only reading memory bounded decoding."""
-        limits, memory = measure_limits(self._engine.threads), self._engine.memory()
+        memory = self._engine.memory()
+        # In a process of its own: what it reserves is not the engine's.
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            read_bytes_per_s, fp32_flop_per_s = pool.submit(_limits, self._engine.threads).result()
         depth = len(prompt) + new_tokens / 2
         step_bytes = memory.weights + depth * memory.kv_bytes_per_token
         return Timing(
-            self._prefill_flop(len(prompt)) / limits.fp32_flop_per_s,
-            new_tokens * step_bytes / limits.read_bytes_per_s,
+            self._prefill_flop(len(prompt)) / fp32_flop_per_s,
+            new_tokens * step_bytes / read_bytes_per_s,
         )
 
     def _prefill_flop(self, tokens: int) -> float:
@@ -42,3 +47,8 @@ class Adapter:
         projections = meta.d * meta.dh * (2 * meta.nh + 2 * meta.nkvh) + 3 * meta.d * meta.di
         attention = meta.nh * meta.dh * (tokens + 1)  # causal: K and V, each over half the prompt on average
         return 2.0 * (tokens * meta.nlayer * (projections + attention) + meta.d * meta.dvoc)
+
+
+def _limits(threads: int) -> tuple[float, float]:
+    limits = measure_limits(threads)
+    return limits.read_bytes_per_s, limits.fp32_flop_per_s
