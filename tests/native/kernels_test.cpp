@@ -301,47 +301,53 @@ TEST("RMSNorm, head norm with RoPE and SiLU equal their definitions", {
 });
 
 TEST("attention over pages equals softmax(q k) v, across page boundaries, for both KV types", {
+    const std::vector<int64_t> queries = {3, 2};  // heads on each of two KV heads
+    const int64_t heads = 5;
     for_each_isa([&](const Kernels& kernels) {
         for (bool half : {false, true})
             for (int64_t dh : {8, 24, 64})
                 for (int64_t context : {1, 15, 64, 65, 200}) {
-                    const size_t element = half ? 2 : 4;
-                    const int64_t heads = 3, pages = (context + 63) / 64,
-                                  tokens = std::min<int64_t>(context, kQueryBlock);
-                    const size_t k_bytes = static_cast<size_t>(kPageTokens * dh) * element;
-                    const size_t v_bytes = static_cast<size_t>(kPageTokens * round_up(dh, kPanel)) * element;
-                    std::vector<std::vector<char>> k(static_cast<size_t>(pages), std::vector<char>(k_bytes));
-                    std::vector<std::vector<char>> v(static_cast<size_t>(pages), std::vector<char>(v_bytes));
-                    const std::vector<float> keys = noise(static_cast<size_t>(context * dh), 8);
-                    const std::vector<float> values = noise(static_cast<size_t>(context * dh), 9);
-                    std::vector<const char*> k_pages, v_pages;
-                    for (int64_t p = 0; p < pages; ++p)
-                        k_pages.push_back(k[static_cast<size_t>(p)].data()),
-                            v_pages.push_back(v[static_cast<size_t>(p)].data());
-                    for (int64_t t = 0; t < context; ++t)
-                        (half ? kernels.append_bf16 : kernels.append_f32)(
-                            keys.data() + t * dh, values.data() + t * dh, dh,
-                            {k[static_cast<size_t>(t / 64)].data(), v[static_cast<size_t>(t / 64)].data(), t % 64});
+                    const int64_t element = half ? 2 : 4;
+                    const int64_t pages = (context + 63) / 64, tokens = std::min<int64_t>(context, kQueryBlock);
+                    const int64_t k_bytes = kPageTokens * dh * element;
+                    const int64_t head_bytes = k_bytes + kPageTokens * round_up(dh, kPanel) * element;
+                    std::vector<std::vector<char>> page(static_cast<size_t>(pages),
+                                                        std::vector<char>(static_cast<size_t>(2 * head_bytes)));
+                    std::vector<const char*> page_pointers;
+                    for (const std::vector<char>& p : page) page_pointers.push_back(p.data());
+                    const std::vector<float> keys = noise(static_cast<size_t>(2 * context * dh), 8);
+                    const std::vector<float> values = noise(static_cast<size_t>(2 * context * dh), 9);
+                    for (int64_t h = 0; h < 2; ++h)
+                        for (int64_t t = 0; t < context; ++t) {
+                            char* block = page[static_cast<size_t>(t / 64)].data() + h * head_bytes;
+                            (half ? kernels.append_bf16 : kernels.append_f32)(keys.data() + (h * context + t) * dh,
+                                                                              values.data() + (h * context + t) * dh,
+                                                                              dh, {block, block + k_bytes, t % 64});
+                        }
 
                     const int64_t ld = heads * dh;
                     const std::vector<float> q = noise(static_cast<size_t>(tokens * ld), 10);
                     std::vector<float> out(q.size());
-                    std::vector<float> scratch(static_cast<size_t>(attention_scratch(heads, dh)));
-                    (half ? kernels.attention_bf16 : kernels.attention_f32)({.q = q.data(),
+                    std::vector<float> scratch(
+                        static_cast<size_t>(attention_scratch(tokens * heads, tokens * queries[0], dh)));
+                    const std::vector<AttentionHead> kv_heads = {
+                        {q.data(), out.data(), queries[0], 0},
+                        {q.data() + queries[0] * dh, out.data() + queries[0] * dh, queries[1], head_bytes}};
+                    (half ? kernels.attention_bf16 : kernels.attention_f32)({.kv_heads = kv_heads.data(),
+                                                                             .kv_head_count = 2,
                                                                              .ldq = ld,
-                                                                             .out = out.data(),
                                                                              .ldout = ld,
                                                                              .tokens = tokens,
-                                                                             .heads = heads,
                                                                              .dh = dh,
                                                                              .first_position = context - tokens,
-                                                                             .k = k_pages.data(),
-                                                                             .v = v_pages.data(),
+                                                                             .pages = page_pointers.data(),
+                                                                             .v_offset = k_bytes,
                                                                              .scratch = scratch.data()});
 
                     auto stored = [&](float x) { return half ? to_f32(to_bf16(x)) : x; };
                     for (int64_t t = 0; t < tokens; ++t)
                         for (int64_t h = 0; h < heads; ++h) {
+                            const int64_t first = h < queries[0] ? 0 : context;  // of this KV head's tokens
                             const float* query = q.data() + t * ld + h * dh;
                             const int64_t visible = context - tokens + t + 1;
                             std::vector<double> p(static_cast<size_t>(visible));
@@ -349,14 +355,14 @@ TEST("attention over pages equals softmax(q k) v, across page boundaries, for bo
                             for (int64_t s = 0; s < visible; ++s) {
                                 double dot = 0;
                                 for (int64_t i = 0; i < dh; ++i)
-                                    dot += double{query[i]} * stored(keys[static_cast<size_t>(s * dh + i)]);
+                                    dot += double{query[i]} * stored(keys[static_cast<size_t>((first + s) * dh + i)]);
                                 total += p[static_cast<size_t>(s)] = std::exp(dot / std::sqrt(static_cast<double>(dh)));
                             }
                             for (int64_t i = 0; i < dh; ++i) {
                                 double expected = 0;
                                 for (int64_t s = 0; s < visible; ++s)
                                     expected += p[static_cast<size_t>(s)] / total *
-                                                stored(values[static_cast<size_t>(s * dh + i)]);
+                                                stored(values[static_cast<size_t>((first + s) * dh + i)]);
                                 CHECK(std::fabs(out[static_cast<size_t>(t * ld + h * dh + i)] - expected) < 1e-5);
                             }
                         }

@@ -16,30 +16,33 @@ void CpuOps::attention(const Buffer& q, Buffer& out, int64_t layer) {
         const SequenceSpan& sequence = *item.sequence;
         const int64_t position = sequence.first_position + item.first_row;
         const int64_t pages = (position + item.rows - 1) / kPageTokens + 1;
-        scratch.k.clear();
-        scratch.v.clear();
-        for (int64_t p = 0; p < pages; ++p) {
-            const int32_t page = sequence.pages[static_cast<size_t>(p)];
-            scratch.k.push_back(reinterpret_cast<const char*>(kv_->k(page, layer, item.head)));
-            scratch.v.push_back(reinterpret_cast<const char*>(kv_->v(page, layer, item.head)));
-        }
-        // Of this KV head's group, the query heads that lie on this device.
-        const int64_t first_of_group = (shard.kv_heads.begin + item.head) * group;
-        const int64_t begin = std::max(first_of_group, shard.query_heads.begin);
-        const int64_t end = std::min(first_of_group + group, shard.query_heads.end);
+        scratch.pages.clear();
+        for (int64_t p = 0; p < pages; ++p)
+            scratch.pages.push_back(
+                reinterpret_cast<const char*>(kv_->k(sequence.pages[static_cast<size_t>(p)], layer, 0)));
         const int64_t row = sequence.first_row + item.first_row;
-        const int64_t column = (begin - shard.query_heads.begin) * dh;
+        scratch.heads.clear();
+        for (int64_t head = item.heads.begin; head < item.heads.end; ++head) {
+            // Of this KV head's group, the query heads that lie on this device.
+            const int64_t first_of_group = (shard.kv_heads.begin + head) * group;
+            const int64_t begin = std::max(first_of_group, shard.query_heads.begin);
+            const int64_t end = std::min(first_of_group + group, shard.query_heads.end);
+            const int64_t column = (begin - shard.query_heads.begin) * dh;
+            scratch.heads.push_back({.q = queries.row(row) + column,
+                                     .out = result.row(row) + column,
+                                     .heads = end - begin,
+                                     .offset = head * kv_->head_bytes()});
+        }
         kernel({
-            .q = queries.row(row) + column,
+            .kv_heads = scratch.heads.data(),
+            .kv_head_count = item.heads.size(),
             .ldq = queries.columns(),
-            .out = result.row(row) + column,
             .ldout = result.columns(),
             .tokens = item.rows,
-            .heads = end - begin,
             .dh = dh,
             .first_position = position,
-            .k = scratch.k.data(),
-            .v = scratch.v.data(),
+            .pages = scratch.pages.data(),
+            .v_offset = kv_->v_offset(),
             .scratch = scratch.floats.data(),
         });
     };

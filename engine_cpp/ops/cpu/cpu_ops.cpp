@@ -10,6 +10,8 @@
 namespace qwen3::cpu {
 namespace {
 
+constexpr int64_t kFewTokens = 2;
+
 template <class Source>
 std::vector<float> widen(const TensorView& view) {
     std::vector<float> out(static_cast<size_t>(view.shape.back()));
@@ -24,9 +26,12 @@ CpuOps::CpuOps(const DeviceShape& shape, int threads, SpinPolicy policy, const s
       kernels_(select_kernels()),
       pool_(threads, policy, cpus),
       attention_scratch_(static_cast<size_t>(pool_.threads())) {
-    // Query heads of one KV head that lie on this device: at most a whole group.
-    const auto floats = static_cast<size_t>(attention_scratch(shape.meta.group(), shape.meta.dh));
-    for (AttentionScratch& scratch : attention_scratch_) scratch.floats.resize(floats);
+    const int64_t of_a_head = kQueryBlock * shape.meta.group();
+    const int64_t rows = std::max(of_a_head, kFewTokens * shape.shard.query_heads.size());
+    for (AttentionScratch& scratch : attention_scratch_) {
+        scratch.floats.resize(static_cast<size_t>(attention_scratch(rows, of_a_head, shape.meta.dh)));
+        scratch.heads.reserve(static_cast<size_t>(shape.shard.kv_heads.size()));
+    }
 }
 
 std::unique_ptr<Buffer> CpuOps::alloc(int64_t rows, int64_t columns) {
@@ -71,13 +76,18 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
     size_t pages = 0;
     for (const SequenceSpan& sequence : batch.sequences) pages = std::max(pages, sequence.pages.size());
     for (AttentionScratch& scratch : attention_scratch_) {  // here, where an exception has somewhere to go
-        scratch.k.reserve(pages);
-        scratch.v.reserve(pages);
+        scratch.pages.reserve(pages);
     }
-    for (const SequenceSpan& sequence : batch.sequences)
-        for (int64_t head = 0; head < shape_.shard.kv_heads.size(); ++head)
+    const int64_t heads = shape_.shard.kv_heads.size();
+    for (const SequenceSpan& sequence : batch.sequences) {
+        // Few tokens stream keys and values: a thread takes heads that lie side by side. Many compute: a head at a
+        // time.
+        const int64_t parts = sequence.rows <= kFewTokens ? std::min<int64_t>(heads, pool_.threads()) : heads;
+        for (int64_t part = 0; part < parts; ++part)
             for (int64_t row = 0; row < sequence.rows; row += kQueryBlock)
-                attention_items_.push_back({&sequence, row, std::min(kQueryBlock, sequence.rows - row), head});
+                attention_items_.push_back(
+                    {&sequence, row, std::min(kQueryBlock, sequence.rows - row), split(heads, 1, part, parts)});
+    }
 }
 
 void CpuOps::end_step() { batch_ = nullptr; }

@@ -111,12 +111,12 @@ private:
     CpuKvPages* kv_ = nullptr;
     std::vector<int32_t> all_rows_;  // 0 .. ntok - 1
 
-    // One attention call: a block of a sequence's query tokens on one KV head.
+    // One attention call: a block of a sequence's query tokens on some KV heads.
     struct AttentionItem {
         const SequenceSpan* sequence;
         int64_t first_row;  // within the sequence
         int64_t rows;
-        int64_t head;       // local KV head
+        Range heads;        // local KV heads
     };
     std::vector<AttentionItem> attention_items_;
 
@@ -125,7 +125,8 @@ private:
     QuantizedBuffer quantized_;          // of the current product's rows, for integer weights
     struct AttentionScratch {
         std::vector<float> floats;
-        std::vector<const char*> k, v;                 // page pointers
+        std::vector<const char*> pages;
+        std::vector<AttentionHead> heads;
     };
     std::vector<AttentionScratch> attention_scratch_;  // [threads]
 };

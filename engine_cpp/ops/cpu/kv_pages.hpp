@@ -28,6 +28,8 @@ public:
         return this->page(page) + static_cast<size_t>(layer * heads_ + head) * (k_bytes_ + v_bytes_);
     }
     std::byte* v(int32_t page, int64_t layer, int64_t head) const { return k(page, layer, head) + k_bytes_; }
+    int64_t head_bytes() const { return static_cast<int64_t>(k_bytes_ + v_bytes_); }  // from a head's K to the next's
+    int64_t v_offset() const { return static_cast<int64_t>(k_bytes_); }               // from a head's K to its V
 
 private:
     static size_t k_block_bytes(const DeviceShape& shape) {

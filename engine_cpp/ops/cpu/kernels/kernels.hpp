@@ -53,22 +53,29 @@ struct KvSlot {
     int64_t index;  // token in the page
 };
 
-struct AttentionArgs {
-    const float* q;          // [tokens, ldq], at the first query head of this KV head
-    int64_t ldq;             // floats
-    float* out;              // as q
-    int64_t ldout;
-    int64_t tokens;          // <= kQueryBlock
-    int64_t heads;           // query heads on this KV head
-    int64_t dh;
-    int64_t first_position;  // of the first token
-    const char* const* k;    // [pages] K blocks of this head, in order of position
-    const char* const* v;    // [pages]
-    float* scratch;          // attention_scratch(heads, dh) floats
+// The query heads of one KV head.
+struct AttentionHead {
+    const float* q;  // [tokens, ldq], at the first of them
+    float* out;      // [tokens, ldout]
+    int64_t heads;   // query heads
+    int64_t offset;  // bytes of this head's K block from a page's start
 };
 
-constexpr int64_t attention_scratch(int64_t heads, int64_t dh) {
-    return kQueryBlock * heads * (dh + kPageTokens + round_up(dh, kPanel) + 2);
+struct AttentionArgs {
+    const AttentionHead* kv_heads;
+    int64_t kv_head_count;
+    int64_t ldq;               // floats
+    int64_t ldout;
+    int64_t tokens;            // <= kQueryBlock
+    int64_t dh;
+    int64_t first_position;    // of the first token
+    const char* const* pages;  // in order of position; the heads of this layer lie one behind the other in each
+    int64_t v_offset;          // bytes from a head's K block to its V block
+    float* scratch;  // attention_scratch(rows, most rows of one KV head, dh) floats; a row is a token and head
+};
+
+constexpr int64_t attention_scratch(int64_t rows, int64_t rows_of_a_head, int64_t dh) {
+    return rows * (dh + round_up(dh, kPanel) + 2) + rows_of_a_head * kPageTokens;
 }
 
 struct Kernels {

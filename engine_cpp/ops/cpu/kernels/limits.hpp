@@ -44,17 +44,6 @@ static double multiply_add(int64_t rounds, float* result) {
     return static_cast<double>(rounds) * kChains * kLanes * 2;
 }
 
-// Keeps the compiler from knowing what is in a register.
-static inline void forget(vi& v) {
-#if defined(__x86_64__)
-    asm volatile("" : "+v"(v));
-#elif defined(__aarch64__)
-    asm volatile("" : "+w"(v));
-#else
-    asm volatile("" : "+m"(v));
-#endif
-}
-
 // The same for products of bytes, four a lane, summed in int32.
 static double multiply_add_int8(int64_t rounds, int32_t* result) {
     constexpr int kChains = 8;
@@ -67,7 +56,7 @@ static double multiply_add_int8(int64_t rounds, int32_t* result) {
     for (int64_t r = 0; r < rounds; ++r)
 #pragma GCC unroll 8
         for (int c = 0; c < kChains; ++c) {
-            forget(x[c / 2]);
+            opaque(x[c / 2]);
             acc[c] = dot(acc[c], w, x[c / 2]);
         }
     vi total{};

@@ -20,7 +20,10 @@ static inline void add_step(const int8_t* x, int64_t ldx, const char* group, vi 
         std::memcpy(&four, x + t * ldx + Step * 4, sizeof four);
         const vi activations = splat(four);
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sums[t][v] = Q::add(sums[t][v], w[v], activations);
+        for (int v = 0; v < kVectors; ++v) {
+            sums[t][v] = Q::add(sums[t][v], w[v], activations);
+            opaque(sums[t][v]);
+        }
     }
 }
 

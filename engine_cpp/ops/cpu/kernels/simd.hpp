@@ -66,6 +66,18 @@ static inline float max(vf v) {
     return best;
 }
 
+// Keeps the compiler from knowing what is in a register, and so from moving a sum's terms about: g++ 12 computes the
+// products of a whole tile first and spills them.
+static inline void opaque(vi& v) {
+#if defined(__x86_64__)
+    asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#else
+    asm("" : "+m"(v));
+#endif
+}
+
 // exp(x): range reduction to [-ln2/2, ln2/2], polynomial of degree 6 (Cephes expf), about 1 ulp.
 // Below -87 exactly 0, so that masked positions vanish; above 88 clamped.
 static inline vf exp(vf x) {
