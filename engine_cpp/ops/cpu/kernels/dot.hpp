@@ -57,6 +57,7 @@ constexpr int32_t kInt8Offset = 0;
 
 struct Int8 {
     static constexpr int64_t kBlockBytes = kInt8BlockBytes;
+    static constexpr int kStepsOfLine = 1;
     struct Operand {  // |w| meets x with w's sign: 2 * 127 * 127 fits 16 bits
         vi magnitude, sign;
     };
@@ -74,6 +75,7 @@ struct Int8 {
 
 struct Int4 {
     static constexpr int64_t kBlockBytes = kInt4BlockBytes;
+    static constexpr int kStepsOfLine = 2;
     using Operand = vi;
     template <int Step>
     static inline Operand weights(const char* group, int vector) {
@@ -90,6 +92,7 @@ struct Int4 {
 
 struct Int8 {
     static constexpr int64_t kBlockBytes = kInt8BlockBytes;
+    static constexpr int kStepsOfLine = 1;
     using Operand = vi;
     template <int Step>
     static inline Operand weights(const char* group, int vector) {
@@ -102,6 +105,7 @@ struct Int8 {
 
 struct Int4 {
     static constexpr int64_t kBlockBytes = kInt4BlockBytes;
+    static constexpr int kStepsOfLine = 2;
     using Operand = vi;
     template <int Step>
     static inline Operand weights(const char* group, int vector) {

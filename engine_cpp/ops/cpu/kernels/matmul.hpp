@@ -18,6 +18,21 @@ constexpr int kTallTile = 4;
 constexpr int kTallTile = 2;
 #endif
 
+// Where the line lies that P panels side by side will want kPrefetchBytes later: further on in its own panel or, near
+// the end, in the panel that comes P panels later.
+struct Lookahead {
+    int64_t before, after;  // bytes from the current line
+    int64_t turn;           // offset in the panel where the latter takes over
+
+    Lookahead(int64_t panel_bytes, int panels) {
+        const int64_t whole = kPrefetchBytes / panel_bytes, step = (panels - 1) * panel_bytes;
+        before = kPrefetchBytes + whole * step;
+        after = before + step;
+        turn = (whole + 1) * panel_bytes - kPrefetchBytes;
+    }
+    int64_t at(int64_t offset) const { return offset < turn ? before : after; }
+};
+
 // One k of a pair: T tokens by P panels. Beside the accumulators it needs P panels' weights and one activation.
 template <int T, int P, int Half, class W>
 static inline void accumulate_k(const float* x, int64_t ldx, const W* pair, int64_t stride, vf (&acc)[T][P][kVectors]) {
@@ -58,13 +73,15 @@ struct FloatProduct {
 #pragma GCC unroll 4
                 for (int v = 0; v < kVectors; ++v)
                     acc[t][p][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
+        constexpr int64_t kSize = sizeof(W);
+        const Lookahead lookahead(stride * kSize, P);
         int64_t i = 0;
         for (; i + 2 <= k; i += 2) {
             if constexpr (T <= 2) {
+                const int64_t ahead = lookahead.at(i * 16 * kSize);
 #pragma GCC unroll 8
                 for (int p = 0; p < P; ++p)
-                    if (sizeof(W) == 4 || i % 4 == 0)
-                        __builtin_prefetch(reinterpret_cast<const char*>(from + p * stride + i * 16) + kPrefetchBytes);
+                    __builtin_prefetch(reinterpret_cast<const char*>(from + p * stride + i * 16) + ahead);
             }
             accumulate_k<T, P, 0>(rows + i, ldx, from + i * 16, stride, acc);
             accumulate_k<T, P, 1>(rows + i, ldx, from + i * 16, stride, acc);

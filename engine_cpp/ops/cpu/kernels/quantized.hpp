@@ -9,94 +9,108 @@
 
 namespace qwen3::cpu::QWEN3_KERNELS_ISA {
 
-template <int Step, int T, class Q>
-static inline void add_step(const int8_t* x, int64_t ldx, const char* group, vi (&sums)[T][kVectors]) {
-    typename Q::Operand w[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) w[v] = Q::template weights<Step>(group, v);
-#pragma GCC unroll 16
-    for (int t = 0; t < T; ++t) {
-        int32_t four;
-        std::memcpy(&four, x + t * ldx + Step * 4, sizeof four);
-        const vi activations = splat(four);
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) {
-            sums[t][v] = Q::add(sums[t][v], w[v], activations);
-            opaque(sums[t][v]);
-        }
-    }
-}
-
-// T tokens by one panel, one group: acc += scales * sums.
-template <int Half, int T, class Q>
-static inline void add_group(const int8_t* x, int64_t ldx, const float* scales, const int32_t* totals, int64_t groups,
-                             const char* block, vf (&acc)[T][kVectors]) {
-    constexpr int64_t kGroupBytes = (Q::kBlockBytes - kScaleBytes) / 2;
-    const char* group = block + kScaleBytes + Half * kGroupBytes;
-    if constexpr (T <= 2) {
-#pragma GCC unroll 8
-        for (int64_t line = 0; line < kGroupBytes; line += 64) __builtin_prefetch(group + line + kPrefetchBytes);
-    }
-    vi sums[T][kVectors];
-#pragma GCC unroll 16
-    for (int t = 0; t < T; ++t)
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sums[t][v] = Q::start(totals[t * groups]);
-    static_assert(kSteps == 8);
-    add_step<0, T, Q>(x, ldx, group, sums);
-    add_step<1, T, Q>(x, ldx, group, sums);
-    add_step<2, T, Q>(x, ldx, group, sums);
-    add_step<3, T, Q>(x, ldx, group, sums);
-    add_step<4, T, Q>(x, ldx, group, sums);
-    add_step<5, T, Q>(x, ldx, group, sums);
-    add_step<6, T, Q>(x, ldx, group, sums);
-    add_step<7, T, Q>(x, ldx, group, sums);
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-        const vf scale = load_half<Half>(reinterpret_cast<const bf16*>(block), v * kLanes);
-#pragma GCC unroll 16
-        for (int t = 0; t < T; ++t)
-            acc[t][v] =
-                to_float(Q::finish(sums[t][v], totals[t * groups])) * (scale * splat(scales[t * groups])) + acc[t][v];
-    }
-}
-
 template <class Q>
 struct IntegerProduct {
     const QuantizedRows& x;
     const char* panels;
     int64_t panel_bytes;
 
+    // T tokens by P panels; accumulators as in FloatProduct.
     template <int T, int P>
     inline void tile(int64_t token, int64_t panel, float* y, int64_t ldy, bool accumulate) const {
         const int64_t groups = x.columns / kGroup;
-        const int8_t* values = x.values + token * x.columns;
-        const float* scales = x.scales + token * groups;
-        const int32_t* totals = x.sums + token * groups;
         const char* block = panels + panel * panel_bytes;
-        vf acc[P][T][kVectors];
-#pragma GCC unroll 8
-        for (int p = 0; p < P; ++p)
+        const Lookahead lookahead(panel_bytes, P);
+        vf acc[T][P][kVectors];
 #pragma GCC unroll 16
-            for (int t = 0; t < T; ++t)
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+            for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
                 for (int v = 0; v < kVectors; ++v)
-                    acc[p][t][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
-        for (int64_t g = 0; g < groups; g += 2, block += Q::kBlockBytes)
+                    acc[t][p][v] = accumulate ? load(y + t * ldy + p * 16 + v * kLanes) : vf{};
+        for (int64_t g = 0, offset = 0; g < groups; g += 2, offset += Q::kBlockBytes) {
+            const int64_t ahead = lookahead.at(offset);
+            if constexpr (T <= 2) {
 #pragma GCC unroll 8
-            for (int p = 0; p < P; ++p) {
-                const char* here = block + p * panel_bytes;
-                if constexpr (T <= 2) __builtin_prefetch(here + kPrefetchBytes);
-                const int8_t* part = values + g * kGroup;
-                add_group<0, T, Q>(part, x.columns, scales + g, totals + g, groups, here, acc[p]);
-                add_group<1, T, Q>(part + kGroup, x.columns, scales + g + 1, totals + g + 1, groups, here, acc[p]);
+                for (int p = 0; p < P; ++p) __builtin_prefetch(block + p * panel_bytes + offset + ahead);
             }
+            add_group<0>(token, g, block + offset, ahead, acc);
+            add_group<1>(token, g + 1, block + offset, ahead, acc);
+        }
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+            for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+                for (int v = 0; v < kVectors; ++v) store(y + t * ldy + p * 16 + v * kLanes, acc[t][p][v]);
+    }
+
+    // acc += scales * sums of one group, which is one half of the block.
+    template <int Half, int T, int P>
+    inline void add_group(int64_t token, int64_t group, const char* block, int64_t ahead,
+                          vf (&acc)[T][P][kVectors]) const {
+        constexpr int64_t kGroupBytes = (Q::kBlockBytes - kScaleBytes) / 2;
+        const int64_t groups = x.columns / kGroup;
+        const int8_t* values = x.values + token * x.columns + group * kGroup;
+        const float* scales = x.scales + token * groups + group;
+        const int32_t* totals = x.sums + token * groups + group;
+        const char* lines = block + kScaleBytes + Half * kGroupBytes;
+        vi sums[T][P][kVectors];
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t)
+#pragma GCC unroll 8
+            for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+                for (int v = 0; v < kVectors; ++v) sums[t][p][v] = Q::start(totals[t * groups]);
+        static_assert(kSteps == 8);
+        add_step<0>(values, lines, ahead, sums);
+        add_step<1>(values, lines, ahead, sums);
+        add_step<2>(values, lines, ahead, sums);
+        add_step<3>(values, lines, ahead, sums);
+        add_step<4>(values, lines, ahead, sums);
+        add_step<5>(values, lines, ahead, sums);
+        add_step<6>(values, lines, ahead, sums);
+        add_step<7>(values, lines, ahead, sums);
 #pragma GCC unroll 8
         for (int p = 0; p < P; ++p)
-#pragma GCC unroll 16
-            for (int t = 0; t < T; ++t)
 #pragma GCC unroll 4
-                for (int v = 0; v < kVectors; ++v) store(y + t * ldy + p * 16 + v * kLanes, acc[p][t][v]);
+            for (int v = 0; v < kVectors; ++v) {
+                const vf scale = load_half<Half>(reinterpret_cast<const bf16*>(block + p * panel_bytes), v * kLanes);
+#pragma GCC unroll 16
+                for (int t = 0; t < T; ++t) {
+                    const vf sum = to_float(Q::finish(sums[t][p][v], totals[t * groups]));
+                    acc[t][p][v] = sum * (scale * splat(scales[t * groups])) + acc[t][p][v];
+                }
+            }
+    }
+
+    // Four k.
+    template <int Step, int T, int P>
+    inline void add_step(const int8_t* values, const char* lines, int64_t ahead, vi (&sums)[T][P][kVectors]) const {
+        if constexpr (T <= 2 && Step % Q::kStepsOfLine == 0) {
+#pragma GCC unroll 8
+            for (int p = 0; p < P; ++p)
+                __builtin_prefetch(lines + p * panel_bytes + Step / Q::kStepsOfLine * 64 + ahead);
+        }
+        vi four[T];
+#pragma GCC unroll 16
+        for (int t = 0; t < T; ++t) {
+            int32_t bytes;
+            std::memcpy(&bytes, values + t * x.columns + Step * 4, sizeof bytes);
+            four[t] = splat(bytes);
+        }
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p)
+#pragma GCC unroll 4
+            for (int v = 0; v < kVectors; ++v) {
+                const typename Q::Operand w = Q::template weights<Step>(lines + p * panel_bytes, v);
+#pragma GCC unroll 16
+                for (int t = 0; t < T; ++t) {
+                    sums[t][p][v] = Q::add(sums[t][p][v], w, four[t]);
+                    opaque(sums[t][p][v]);
+                }
+            }
     }
 };
 
