@@ -22,15 +22,18 @@ def model() -> DummyModel:
     return dummy_model(eos=(3, 5))
 
 
-@pytest.fixture(scope="session")
-def shared_engine(model: DummyModel) -> Iterator[Engine]:
-    """One engine on it, for tests that leave no trace in it."""
-    with model.engine() as engine:
+WEIGHTS = ("f32", "bf16", "int8", "int4")
+
+
+@pytest.fixture(scope="session", params=WEIGHTS)
+def shared_engine(model: DummyModel, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """One engine on it for every type of weights, for tests that leave no trace in it."""
+    with model.engine(weights_dtype=request.param) as engine:
         yield engine
 
 
-@pytest.fixture
-def engine(model: DummyModel) -> Iterator[Engine]:
-    """An engine of one's own."""
-    with model.engine() as engine:
+@pytest.fixture(params=WEIGHTS)
+def engine(model: DummyModel, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine of one's own for every type of weights."""
+    with model.engine(weights_dtype=request.param) as engine:
         yield engine

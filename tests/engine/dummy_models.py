@@ -114,6 +114,11 @@ def relative_error(result: Array, expected: Array) -> float:
     return float(np.abs(result - expected).max() / np.abs(expected).max())
 
 
+def rms_error(result: Array, expected: Array) -> float:
+    """The root mean square of the differences, relative to that of the expected values."""
+    return float(np.sqrt(np.square(result - expected).mean() / np.square(expected).mean()))
+
+
 def assert_same_choice(result: Array, expected: Array, tolerance: float) -> None:
     """The likeliest token agrees wherever the reference's two best are further apart than the two errors can bridge."""
     best, second = -np.sort(-expected, axis=1)[:, :2].T

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
+from dummy_models import Array, DummyModel, Ids
 from torch import Tensor
 
 from qwen3_chat.models.config import Qwen3Config
@@ -26,6 +28,12 @@ class RoundedReference(Reference):
 
     def _linear(self, x: Tensor, name: str) -> Tensor:
         return super()._linear(_in_groups(x, round_activations), name)
+
+
+def rounded_logits(model: DummyModel, ids: Ids, kept: str) -> Array:
+    """What the reference says with weights kept as int8 or int4: float32 [n, vocab]."""
+    state = {name: torch.from_numpy(array) for name, array in model.tensors.items()}
+    return np.asarray(RoundedReference(model.config, state, kept).forward(ids.tolist()), dtype=np.float32)
 
 
 def round_int8(w: Tensor) -> Tensor:
@@ -59,10 +67,9 @@ def _inverse(x: Tensor) -> Tensor:
     return torch.where(x == 0, 0, 1 / x)
 
 
-def _in_groups(x: Tensor, rounding: object) -> Tensor:
+def _in_groups(x: Tensor, rounding: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply to groups of the last dimension, the last one filled up with zeros."""
-    assert callable(rounding)
     columns = x.shape[-1]
     padded = torch.nn.functional.pad(x, (0, -columns % GROUP))
-    rounded: Tensor = rounding(padded.unflatten(-1, (-1, GROUP))).flatten(-2)
+    rounded = rounding(padded.unflatten(-1, (-1, GROUP))).flatten(-2)
     return rounded[..., :columns]

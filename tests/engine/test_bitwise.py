@@ -172,5 +172,5 @@ def test_a_cache_that_holds_the_whole_prompt(shared_engine: Engine) -> None:
 
 def test_two_engines_agree(model: DummyModel, shared_engine: Engine) -> None:
     ids = random_ids(100)
-    with model.engine() as other:
+    with model.engine(weights_dtype=shared_engine.weights) as other:
         assert np.array_equal(other.forward(ids), shared_engine.forward(ids))

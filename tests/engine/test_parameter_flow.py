@@ -182,7 +182,8 @@ def test_positions_reach_the_logits(shared_engine: Engine) -> None:
         cache = shared_engine.new_cache()
         append(shared_engine, cache, prefix, [len(prefix)])
         results.append(append(shared_engine, cache, tail, [5]))
-        assert relative_error(results[-1], model.logits([*prefix, *tail])[len(prefix) :]) <= F32
+        rounding = {"f32": F32, "bf16": 0.02, "int8": 0.1, "int4": 0.6}[shared_engine.weights]
+        assert relative_error(results[-1], model.logits([*prefix, *tail])[len(prefix) :]) <= rounding
     assert relative_error(results[0], results[1]) > CHANGED
 
 

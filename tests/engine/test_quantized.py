@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dummy_models import Array, DummyModel, append, dummy_model, random_ids
-from rounded import RoundedReference
+from dummy_models import Array, DummyModel, append, dummy_model, random_ids, rms_error
+from rounded import rounded_logits
 
 from qwen3_chat.engine import Engine
 from qwen3_chat.models import demo
@@ -25,15 +25,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "1 KV head": {"heads": 8, "kv_heads": 1, "head_dim": 8},
     "wide": {"hidden": 256, "heads": 2, "kv_heads": 2, "head_dim": 128, "intermediate": 512, "layers": 4},
 }
-
-
-def rounded_logits(model: DummyModel, ids: Any, kept: str) -> Array:
-    state = {name: torch.from_numpy(array) for name, array in model.tensors.items()}
-    return np.asarray(RoundedReference(model.config, state, kept).forward(ids.tolist()), dtype=np.float32)
-
-
-def rms_error(result: Array, expected: Array) -> float:
-    return float(np.sqrt(np.square(result - expected).mean() / np.square(expected).mean()))
 
 
 def divergence(result: Array, expected: Array) -> float:
