@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "ops/cpu/convert.hpp"
 
@@ -38,8 +39,11 @@ void pack_panel(const std::byte* source, int64_t source_columns, const Slice& sl
         const int64_t end = std::min(columns, begin + kTile);
         for (int64_t r = 0; r < rows; ++r) {
             const int64_t row = (first + r) * source_columns + slice.columns.begin;
-            for (int64_t k = begin; k < end; ++k)
-                packed[offset_in_panel<Packed>(r, k)] = convert<Packed>(read<Source>(source, row + k));
+            int64_t k = begin;
+            if constexpr (std::is_same_v<Source, Bf16> && std::is_same_v<Packed, Bf16>)
+                for (; k + 2 <= end; k += 2)  // a pair lies side by side on both sides
+                    std::memcpy(packed + offset_in_panel<Packed>(r, k), source + (row + k) * 2, 4);
+            for (; k < end; ++k) packed[offset_in_panel<Packed>(r, k)] = convert<Packed>(read<Source>(source, row + k));
         }
     }
 }
