@@ -8,12 +8,11 @@ namespace qwen3::cpu::QWEN3_KERNELS_ISA {
 
 constexpr int kVectors = 16 / kLanes;     // vectors of a panel
 constexpr int64_t kPrefetchBytes = 4096;  // ahead in the stream of weights
-// Tokens of the tallest tile: its accumulators, the weights of one k and an activation fit the registers. On AVX2 six
-// would fit by hand; g++ 12 spills them and runs slower than four.
+// Tokens of the tallest tile: its accumulators, the weights of one k and an activation fill the registers.
 #if defined(__AVX512F__)
 constexpr int kTallTile = 12;
 #elif defined(__AVX2__)
-constexpr int kTallTile = 4;
+constexpr int kTallTile = 6;
 #else
 constexpr int kTallTile = 2;
 #endif
@@ -47,13 +46,17 @@ static inline void accumulate_k(const float* x, int64_t ldx, const W* pair, int6
 #pragma GCC unroll 8
         for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-            for (int v = 0; v < kVectors; ++v) acc[t][p][v] = w[p][v] * activation + acc[t][p][v];
+            for (int v = 0; v < kVectors; ++v) {
+                acc[t][p][v] = w[p][v] * activation + acc[t][p][v];
+                opaque(acc[t][p][v]);
+            }
     }
 }
 
 // A product says how T tokens meet P panels, all of k; the walk below covers the rest.
 template <class W>
 struct FloatProduct {
+    static constexpr int kTall = kTallTile;
     const float* x;
     int64_t ldx;
     const W* panels;
@@ -112,10 +115,10 @@ template <class Product>
 static inline void panel_product(const Product& product, int64_t tokens, int64_t begin, int64_t end, float* y,
                                  int64_t ldy, bool accumulate) {
     int64_t t = 0;
-    if constexpr (kTallTile > 4)
-        for (; t + kTallTile <= tokens; t += kTallTile)
-            rows_of_tiles<kTallTile>(product, t, begin, end, y, ldy, accumulate);
-    if constexpr (kTallTile >= 4)
+    constexpr int kTall = Product::kTall;
+    if constexpr (kTall > 4)
+        for (; t + kTall <= tokens; t += kTall) rows_of_tiles<kTall>(product, t, begin, end, y, ldy, accumulate);
+    if constexpr (kTall >= 4)
         for (; t + 4 <= tokens; t += 4) rows_of_tiles<4>(product, t, begin, end, y, ldy, accumulate);
     for (; t + 2 <= tokens; t += 2) rows_of_tiles<2>(product, t, begin, end, y, ldy, accumulate);
     if (t < tokens) rows_of_tiles<1>(product, t, begin, end, y, ldy, accumulate);

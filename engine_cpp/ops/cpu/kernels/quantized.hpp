@@ -11,6 +11,7 @@ namespace qwen3::cpu::QWEN3_KERNELS_ISA {
 
 template <class Q>
 struct IntegerProduct {
+    static constexpr int kTall = kLanes == 8 ? 4 : kTallTile;  // a sum needs more registers beside it than a float
     const QuantizedRows& x;
     const char* panels;
     int64_t panel_bytes;

@@ -67,8 +67,9 @@ static inline float max(vf v) {
 }
 
 // Keeps the compiler from knowing what is in a register, and so from moving a sum's terms about: g++ 12 computes the
-// products of a whole tile first and spills them.
-static inline void opaque(vi& v) {
+// products of a whole tile first, or spills what a loop carries.
+template <class V>
+static inline void opaque(V& v) {
 #if defined(__x86_64__)
     asm("" : "+v"(v));
 #elif defined(__aarch64__)
