@@ -31,9 +31,12 @@ static inline float softmax_page(float* s, int64_t visible, float* maximum, floa
     vf best = load(s);
     for (int64_t t = kLanes; t < kPageTokens; t += kLanes) best = max(best, load(s + t));
     const float page_maximum = max(best);
-    const float updated = page_maximum > *maximum ? page_maximum : *maximum;
-    *correction = exp(splat(*maximum - updated))[0];
-    *maximum = updated;
+    *correction = 1.0F;
+    if (page_maximum > *maximum) {
+        *correction = exp(splat(*maximum - page_maximum))[0];
+        *maximum = page_maximum;
+    }
+    const float updated = *maximum;
     vf total{};
     for (int64_t t = 0; t < kPageTokens; t += kLanes) {
         const vf p = exp(load(s + t) - splat(updated));
@@ -69,7 +72,8 @@ static inline void attend_page(const AttentionArgs& a, const RunningSoftmax& sta
         float correction;
         const float added = softmax_page(s, visible, &state.maximum[r], &correction);
         state.total[r] = state.total[r] * correction + added;
-        for (int64_t i = 0; i < wide; ++i) state.out[r * wide + i] *= correction;
+        if (correction != 1.0F)
+            for (int64_t i = 0; i < wide; ++i) state.out[r * wide + i] *= correction;
     }
     const FloatProduct<KV> values{scores, kPageTokens, reinterpret_cast<const KV*>(k + a.v_offset), 16 * kPageTokens,
                                   used};

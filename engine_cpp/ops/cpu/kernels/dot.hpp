@@ -85,7 +85,7 @@ struct Int4 {
     static inline vi add(vi sums, Operand w, vi x) {  // 16-bit sums of pairs: a group's are at most 8 * 2 * 15 * 127
         return reinterpret_cast<vi>(_mm256_add_epi16(raw(sums), _mm256_maddubs_epi16(raw(w), raw(x))));
     }
-    static inline vi finish(vi sums, int32_t total) { return sum_pairs(raw(sums)) + splat(-8 * total); }
+    static inline vi finish(vi sums, int32_t total) { return sum_pairs(raw(sums)) - (splat(total) << 3); }
 };
 
 #else
@@ -98,7 +98,7 @@ struct Int8 {
     static inline Operand weights(const char* group, int vector) {
         return int8_weights<Step>(group, vector) ^ static_cast<int32_t>(kInt8Offset * 0x01010101U);
     }
-    static inline vi start(int32_t total) { return splat(-kInt8Offset * total); }
+    static inline vi start(int32_t total) { return splat(total) * -kInt8Offset; }
     static inline vi add(vi sums, Operand w, vi x) { return dot(sums, w, x); }
     static inline vi finish(vi sums, int32_t) { return sums; }
 };
@@ -111,7 +111,7 @@ struct Int4 {
     static inline Operand weights(const char* group, int vector) {
         return int4_weights<Step>(group, vector);
     }
-    static inline vi start(int32_t total) { return splat(-8 * total); }
+    static inline vi start(int32_t total) { return splat(total) * -8; }
     static inline vi add(vi sums, Operand w, vi x) { return dot(sums, w, x); }
     static inline vi finish(vi sums, int32_t) { return sums; }
 };

@@ -7,7 +7,7 @@ namespace qwen3::cpu {
 
 constexpr int64_t kPanel = 16;       // output rows that a panel interleaves
 constexpr int64_t kPageTokens = 64;  // tokens of a KV page
-constexpr int64_t kQueryBlock = 16;  // tokens of one attention call
+constexpr int64_t kQueryBlock = 24;  // tokens of one attention call: whole tiles, whatever the heads
 constexpr int64_t kGroup = 32;       // successive k that share a scale, of integer weights and of their activations
 constexpr int64_t kLogitsBlock = 256;
 
