@@ -110,7 +110,7 @@ TEST("matmul equals a double loop for all types, odd shapes and slices, with and
     for_each_isa([&](const Kernels& kernels) {
         for (WeightType type : kWeightTypes)
             for (int64_t rows : {1, 16, 37, 80})
-                for (int64_t k : {1, 2, 33, 128, 200})
+                for (int64_t k : {0, 1, 2, 33, 128, 200})
                     for (int64_t tokens : {1, 2, 3, 5, 7, 19}) {
                         const std::vector<float> source = noise(static_cast<size_t>((rows + 3) * (k + 5)), 1);
                         const PackedMatrix w(view(source, rows + 3, k + 5), {{3, rows + 3}, {2, k + 2}}, type, kernels,

@@ -20,10 +20,11 @@ constexpr int kTallTile = 2;
 // Where the line lies that P panels side by side will want kPrefetchBytes later: further on in its own panel or, near
 // the end, in the panel that comes P panels later.
 struct Lookahead {
-    int64_t before, after;  // bytes from the current line
-    int64_t turn;           // offset in the panel where the latter takes over
+    int64_t before = 0, after = 0;  // bytes from the current line
+    int64_t turn = 0;               // offset in the panel where the latter takes over
 
     Lookahead(int64_t panel_bytes, int panels) {
+        if (panel_bytes == 0) return;  // no columns: a device without a part of the MLP
         const int64_t whole = kPrefetchBytes / panel_bytes, step = (panels - 1) * panel_bytes;
         before = kPrefetchBytes + whole * step;
         after = before + step;
