@@ -59,13 +59,6 @@ def test_a_context_that_was_asked_for_is_kept() -> None:
     assert found.kv_budget == 4 * 1024 * 112 * KIB  # whole pages
 
 
-def test_a_context_beyond_the_model_s_own_is_stretched_or_refused() -> None:
-    assert plan(SMALL, NBYTES, EngineOptions(context=131072), 64 * GIB).context == 131072
-    words = "--context 131073 is more than the 40960 tokens that this model was made for, or 131072 with YaRN"
-    with pytest.raises(OptionError, match=words):
-        plan(SMALL, NBYTES, EngineOptions(context=131073), 64 * GIB)
-
-
 def test_a_context_that_was_asked_for_and_does_not_fit_is_refused_with_one_that_does() -> None:
     with pytest.raises(
         OutOfMemory, match=r"^needs 1\.4 GiB .* 4\.4 GiB for a context of 40960 .* 4\.0 GiB are free"
@@ -86,8 +79,10 @@ def test_weights_that_do_not_fit_at_all() -> None:
 
 
 def test_more_than_the_model_was_made_for_is_a_wrong_flag() -> None:
-    with pytest.raises(OptionError, match="--context 40961 is more than the 40960"):
-        plan(SMALL, NBYTES, EngineOptions(context=40961), 64 * GIB)
+    assert plan(SMALL, NBYTES, EngineOptions(context=131072), 64 * GIB).context == 131072  # with YaRN
+    words = "--context 131073 is more than the 40960 tokens that this model was made for, or 131072 with YaRN"
+    with pytest.raises(OptionError, match=words):
+        plan(SMALL, NBYTES, EngineOptions(context=131073), 64 * GIB)
     devices = ",".join(f"cpu:{number}" for number in range(17))
     with pytest.raises(OptionError, match="--devices names 17 devices, and the model has 16 query heads"):
         plan(SMALL, NBYTES, EngineOptions(devices=devices), 64 * GIB)
