@@ -157,14 +157,14 @@ class Session:
         self.thinking = self.thinking is False
         return self.thinking
 
-    def restart(self) -> None:
-        """An empty conversation, with a cache of its own; what ran is stopped."""
+    def restart(self, conversation: Conversation | None = None) -> None:
+        """Another conversation (default: an empty one), with a cache of its own; what ran is stopped."""
         if self.turn is not None and not self.turn.done:
             self.turn.stop()
             self._leaving.append(self.turn)
         self.turn = None
         self.waiting.clear()
-        self.conversation = Conversation(self.options.system)
+        self.conversation = conversation or Conversation(self.options.system)
         if self._idle is not None:
             self._idle.stop()  # kept until it is done: dropping it would wait
         if self.model is not None:

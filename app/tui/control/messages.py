@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.code_blocks import code_blocks
 from qwen3_chat.app.chat.conversation import Message
+from qwen3_chat.app.tui.control.annotations import place_of
 from qwen3_chat.app.tui.control.part import Part
-from qwen3_chat.app.tui.control.path_view import MessageEntry, place_of
 from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
@@ -33,22 +33,21 @@ class Messages(Part):
         """The entry that a message's action is about: under the cursor, or the newest message."""
         if self.cursor is not None:
             return self.cursor
-        entries = [entry for entry in self.transcript.entries if isinstance(entry, MessageEntry)]
+        entries = [entry for entry in self.transcript.entries if entry.message is not None]
         return entries[-1] if entries else None
 
     def about(self) -> Message | None:
         """The message that an action is about; says so if there is none."""
         target = self.target
-        if isinstance(target, MessageEntry):
+        if target is not None and target.message is not None:
             return target.message
         self.chat.say("there is no message yet" if target is None else "this is a note, not a message")
         return None
 
     def go_to(self, message: Message) -> None:
         """Put the cursor on a message of the path."""
-        for entry in self.transcript.entries:
-            if isinstance(entry, MessageEntry) and entry.message is message:
-                self.chat.set_focus(entry)
+        if (entry := self.transcript.entry_of(message)) is not None:
+            self.chat.set_focus(self.transcript.reveal(entry))
 
     def leave(self) -> bool:
         """Back to the prompt. False if the cursor was there."""
@@ -61,7 +60,7 @@ class Messages(Part):
         """The focus has changed: other keys matter on a message than in the prompt."""
         cursor = self.cursor
         self.chat.query_one(HintLine).scope = "message" if cursor is not None else "prompt"
-        message = cursor.message if isinstance(cursor, MessageEntry) else None
+        message = cursor.message if cursor is not None else None
         place = place_of(message, self.session.conversation) if message is not None else ""
         self.chat.query_one(HeaderLine).place = place
 

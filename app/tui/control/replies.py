@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qwen3_chat.app.chat.conversation import Message
 from qwen3_chat.app.chat.summary import NothingToSummarise
+from qwen3_chat.app.tui.control.annotations import annotate
 from qwen3_chat.app.tui.control.part import Part
-from qwen3_chat.app.tui.control.path_view import mark
 from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.models.errors import Qwen3Error
 
@@ -25,7 +25,7 @@ class Replies(Part):
                 self.chat.sending.at_once(lambda: self._answer_anew(message))
 
     async def _answer_anew(self, message: Message) -> None:
-        await self.chat.follow(self.session.reply(self.session.conversation.regenerate(message.id)))
+        await self.chat.following.follow(self.session.reply(self.session.conversation.regenerate(message.id)))
 
     def action_turn_continue(self) -> None:
         """Go on where the reply ended, from its very tokens."""
@@ -40,7 +40,7 @@ class Replies(Part):
             self.chat.sending.at_once(lambda: self._go_on(message))
 
     async def _go_on(self, message: Message) -> None:
-        await self.chat.follow(self.session.reply(self.session.conversation.continue_(message.id)), anew=True)
+        await self.chat.following.follow(self.session.reply(self.session.conversation.continue_(message.id)))
 
     def action_message_edit(self) -> None:
         """The prompt becomes the editor."""
@@ -112,7 +112,7 @@ class Replies(Part):
             await self.transcript.add(Note("error", "The summary was not made", str(error)))
             self.chat.sending.take_back_all()
             return
-        await self.chat.follow(turn)
+        await self.chat.following.follow(turn)
 
     def action_chat_uncompact(self) -> None:
         """Send the older messages again."""
@@ -138,6 +138,6 @@ class Replies(Part):
     def _sent_changed(self) -> None:
         for entry in self.transcript.entries:
             entry.changed()
-        mark(self.transcript, self.session.conversation)
+        annotate(self.transcript, self.session.conversation)
         self.session.rest()
         self.chat.sending.measure()

@@ -18,7 +18,6 @@ from qwen3_chat.app.chat.thinking import soft_switch
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.control.commands import message_of, parse
 from qwen3_chat.app.tui.control.part import Part
-from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.app.tui.widgets.queue_list import QueueList
 from qwen3_chat.models.errors import Qwen3Error
@@ -70,7 +69,7 @@ class Sending(Part):
 
     async def send(self, typed: str) -> None:
         """Send a message as soon as it is possible, behind what waits already."""
-        if self.chat.load_failed:
+        if self.chat.model_load.failed:
             self.give_back(Draft(typed))
             self.chat.say("there is no model to answer; ctrl+q quits")
         elif self.waits or not self.session.wake():
@@ -104,14 +103,14 @@ class Sending(Part):
 
     def after_reply(self, job: Job) -> None:
         """Do this when the engine is free, before everything that waits. A later wish takes an earlier one's place."""
-        if self.chat.load_failed:
+        if self.chat.model_load.failed:
             self.chat.say("there is no model to do it; ctrl+q quits")
         else:
             self._next = job
 
     async def advance(self) -> None:
         """Called by the timer: do what is next, if it can be done now."""
-        if not self.waits or self._choosing or self.chat.streaming or not self.session.wake():
+        if not self.waits or self._choosing or self.chat.following.stream is not None or not self.session.wake():
             return
         if self._next is not None:
             job, self._next = self._next, None
@@ -177,18 +176,19 @@ class Sending(Part):
             )
             return
         turns = sum(message.role == "user" for message in dropped)
-        await self._start(draft, text, Note("info", f"{turns} of the oldest turns left out of what is sent"))
+        await self.transcript.add(Note("info", f"{turns} of the oldest turns left out of what is sent"))
+        await self._start(draft, text)
 
     # Out
 
-    async def _start(self, draft: Draft, text: str, *before: Entry) -> None:
+    async def _start(self, draft: Draft, text: str) -> None:
         conversation = self.session.conversation
         if draft.replaces is None:
             conversation.add_user(text)
         else:
             conversation.edit(draft.replaces.id, text)
         self.prompt.area.remember(self.prompt.area.pastes.expand(draft.typed))
-        await self.chat.follow(self.session.reply(), *before)
+        await self.chat.following.follow(self.session.reply())
 
     async def _new_answer(self, message: Message, text: str) -> None:
         """An answer in the person's words. It stands; going on from it is another wish."""

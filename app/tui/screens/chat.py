@@ -18,37 +18,33 @@ from textual.screen import Screen
 from textual.widgets import TextArea
 
 from qwen3_chat.app.chat.prompt_history import PromptHistory
-from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.actions import BY_ID, available, bindings
+from qwen3_chat.app.tui.control.annotations import annotate
 from qwen3_chat.app.tui.control.choices import Choices
 from qwen3_chat.app.tui.control.drafting import Drafting
+from qwen3_chat.app.tui.control.following import Following
+from qwen3_chat.app.tui.control.loading import Loading
 from qwen3_chat.app.tui.control.messages import Messages
-from qwen3_chat.app.tui.control.path_view import MessageEntry, mark, show_path
 from qwen3_chat.app.tui.control.replies import Replies
 from qwen3_chat.app.tui.control.sending import Sending
 from qwen3_chat.app.tui.control.views import Views
-from qwen3_chat.app.tui.failure import load_note
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.meters import Meters
 from qwen3_chat.app.tui.session import Session
-from qwen3_chat.app.tui.stream import ReplyStream
-from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
 from qwen3_chat.app.tui.widgets.menu import Menu
-from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.app.tui.widgets.prompt import Prompt
 from qwen3_chat.app.tui.widgets.prompt_area import PromptArea
 from qwen3_chat.app.tui.widgets.queue_list import QueueList
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
-from qwen3_chat.app.tui.widgets.welcome import ModelFacts, Welcome
+from qwen3_chat.app.tui.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
-    from qwen3_chat.app.chat.model import ChatModel
-    from qwen3_chat.app.chat.turn import Turn
+    from qwen3_chat.app.chat.conversation import Conversation
 
 _TICK = 1 / 20  # s; the one timer that drains the engine
 _STATUS_TICKS = 4  # the status line changes five times a second
@@ -66,13 +62,11 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self.session = session
         self.keymap = keymap
-        self.load_failed = False
-        self.choices, self.messages, self.replies = Choices(self), Messages(self), Replies(self)
-        self.sending, self.views, self.drafting = Sending(self), Views(self), Drafting(self)
+        self.clock = clock
+        self.model_load, self.following, self.sending = Loading(self), Following(self), Sending(self)
+        self.messages, self.replies, self.choices = Messages(self), Replies(self), Choices(self)
+        self.views, self.drafting = Views(self), Drafting(self)
         self._history = history
-        self._clock = clock
-        self._stream: ReplyStream | None = None
-        self._noted_loop = False  # of the reply that runs
         self._meters = Meters(session)
         self._ticks = 0
         self._message, self._message_until = "", 0.0
@@ -106,22 +100,12 @@ class ChatScreen(Screen[None]):
         """How the checkpoint thinks; None while it loads."""
         return self.session.model.thinking_mode if self.session.model is not None else None
 
-    @property
-    def streaming(self) -> bool:
-        """A reply is being written, or not yet wholly painted."""
-        return self._stream is not None
-
-    @property
-    def _welcome(self) -> Welcome | None:
-        found = self.query(Welcome)
-        return found.first() if found else None
-
     async def on_mount(self) -> None:
         """Draw first, then load."""
         self.query_one(HeaderLine).model = self.session.folder.name
         self.choices.show_system()
         self.prompt.area.take_waiting = self.sending.take_back
-        await self.transcript.add(Welcome(str(self.session.folder)))
+        await self.show_path()
         self.prompt.area.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
         self.set_interval(_TICK, self._tick)
@@ -149,7 +133,7 @@ class ChatScreen(Screen[None]):
 
     @property
     def _parts(self) -> tuple[object, ...]:
-        return self.choices, self.messages, self.replies, self.sending, self.views, self.drafting, self.prompt.area
+        return self.messages, self.replies, self.choices, self.views, self.prompt.area
 
     async def action_turn_stop(self) -> None:
         """Esc, from the outside in: what lies over the chat, the message cursor, an edit, the reply, the load."""
@@ -166,25 +150,32 @@ class ChatScreen(Screen[None]):
         if self.session.busy or self.sending.waits:
             self.stop_reply()
             self.sending.take_back_all()
-        elif self.session.loader.running:
-            self.session.loader.cancel()
-            self.say("cancelling the load")
+        else:
+            self.model_load.cancel()
 
     async def action_chat_new(self) -> None:
         """An empty chat."""
+        await self.change_chat(None)
+
+    async def change_chat(self, conversation: Conversation | None) -> None:
+        """Leave this chat for another one, or for an empty one."""
         self.sending.leave_edit()
         self.sending.take_back_all()
-        self.session.restart()
-        self._stream = None
+        self.session.restart(conversation)
+        self.following.forget()
         self._meters.forget()
         self.choices.show_system()
+        await self.transcript.clear()
         await self.show_path()
+        self.transcript.latest()
+        self.refresh_meters()
+        self.sending.measure()
         self.prompt.area.focus()
 
     def say(self, message: str, seconds: float = 3.0) -> None:
         """A hint in the status line, for a moment."""
-        self._message, self._message_until = message, self._clock() + seconds
-        self._refresh_meters()
+        self._message, self._message_until = message, self.clock() + seconds
+        self.refresh_meters()
 
     def stop_reply(self) -> bool:
         """Stop the running reply and keep what it said. False if none runs."""
@@ -204,29 +195,14 @@ class ChatScreen(Screen[None]):
 
     # What is shown of the conversation
 
-    async def show_path(self, *before: Entry) -> None:
-        """Make the transcript show the active path; `before` are notes that stand ahead of what is new."""
-        await show_path(self.transcript, self.session.conversation, *before)
+    async def show_path(self) -> None:
+        """Make the transcript show the active path; in an empty chat, which model this is."""
+        await self.transcript.show(self.session.conversation.path())
         if not self.transcript.entries:
             await self.transcript.add(Welcome(str(self.session.folder)))
-            if self.session.model is not None:
-                self._introduce(self.session.model)
-        self.query_one(HeaderLine).title = self.session.title
+            self.model_load.introduce()
+        annotate(self.transcript, self.session.conversation)
         self.messages.moved()
-
-    async def follow(self, turn: Turn, *before: Entry, anew: bool = False) -> None:
-        """Show a reply while it is written. `anew`: its entry shows an earlier state of it."""
-        for entry in self.transcript.entries if anew else []:
-            if isinstance(entry, MessageEntry) and entry.message is turn.message:
-                await entry.remove()
-        await self.show_path(*before)
-        self.transcript.latest()
-        entries = [entry for entry in self.transcript.entries if isinstance(entry, AssistantMessage)]
-        reply = next(entry for entry in entries if entry.message is turn.message)
-        self._stream = ReplyStream(turn, reply, self.transcript.shows, self._clock)
-        self._noted_loop = False
-        self._refresh_meters()
-        self.sending.measure()
 
     # What the timer finds
 
@@ -234,72 +210,21 @@ class ChatScreen(Screen[None]):
         self._ticks += 1
         self.session.poll_left()
         self.transcript.settle()
-        if self.session.model is None:
-            await self._poll_loader()
-        if self._stream is not None:
-            await self._poll_reply(self._stream)
+        await self.model_load.poll()
+        await self.following.poll()
         await self.sending.advance()
         self.drafting.poll()
         if self._ticks % _STATUS_TICKS == 0:
-            self._refresh_meters()
+            self.refresh_meters()
         if self._ticks % _PANEL_TICKS == 0:
             self.refresh_panel()
 
-    async def _poll_reply(self, stream: ReplyStream) -> None:
-        if stream.poll():
-            self._stream = None
-            if not self.sending.waits:
-                self.session.rest()
-            mark(self.transcript, self.session.conversation)
-            self._refresh_meters()
-            self.sending.measure_soon()
-        elif not self._noted_loop and stream.turn.loops:
-            self._noted_loop = True
-            await self.transcript.add(
-                Note(
-                    "warning",
-                    "The reply goes round in a circle",
-                    "With temperature 0 the likeliest token is always taken, and it can lead back to itself.",
-                    f"{self.keymap.shown('turn.stop')} stops it; a presence penalty of 1.5 breaks the circle "
-                    f"({self.keymap.shown('turn.sampling')} or /sampling)",
-                )
-            )
-
-    async def _poll_loader(self) -> None:
-        loader = self.session.loader
-        welcome = self._welcome
-        if loader.model is not None:
-            self.session.adopt(loader.model)
-            self._introduce(loader.model)
-        elif loader.error is not None and not loader.running:
-            if not self.load_failed:
-                self.load_failed = True
-                await self._show_load_failure(loader.error)
-        elif welcome is not None:
-            welcome.show_loading(loader.stage)
-
-    def _introduce(self, model: ChatModel) -> None:
-        """Say in the header and the empty chat which model this is."""
-        engine = model.engine
-        devices = _devices(engine.devices)
-        header = self.query_one(HeaderLine)
-        header.model, header.details = model.name, f"{engine.weights} · {devices}"
-        if welcome := self._welcome:
-            weights = f"{engine.weights} {format.size(engine.memory().weights)}"
-            welcome.show_ready(ModelFacts(model.name, weights, devices, model.context, model.is_demo))
-        self._refresh_meters()
-        self.sending.measure()
-
-    async def _show_load_failure(self, error: BaseException) -> None:
-        if welcome := self._welcome:
-            welcome.show_failed()
-        self.sending.take_back_all()  # it will never be sent
-        await self.transcript.add(load_note(error, cancelled=self.session.loader.cancelled))
-
-    def _refresh_meters(self) -> None:
-        now = self._clock()
+    def refresh_meters(self) -> None:
+        """Show in the lines above and below the chat how things are now."""
+        now = self.clock()
         self._meters.sample(now)
         message = self._message if now < self._message_until else ""
+        self.query_one(HeaderLine).title = self.session.title
         self.query_one(StatusLine).status = self._meters.status(message, self._ticks // _BEAT_TICKS % 2 == 0)
         self.query_one(HintLine).running = self.session.busy
 
@@ -352,11 +277,3 @@ class ChatScreen(Screen[None]):
         self.refresh(layout=True, recompose=False)
         for line in (*self.query(HeaderLine), *self.query(StatusLine), *self.query(HintLine), *self.query(QueueList)):
             line.refresh()
-
-
-def _devices(names: tuple[str, ...]) -> str:
-    """`cpu:0`, or `2 cpu` for several."""
-    if len(names) == 1:
-        return names[0]
-    kinds = sorted({name.partition(":")[0] for name in names})
-    return " + ".join(f"{sum(name.startswith(kind) for name in names)} {kind}" for kind in kinds)

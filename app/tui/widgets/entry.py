@@ -19,6 +19,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from qwen3_chat.app.chat.conversation import Message as ChatMessage
 from qwen3_chat.app.tui.actions import bindings
 from qwen3_chat.app.tui.render.flow import flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
@@ -35,6 +36,8 @@ class Entry(Widget, can_focus=True):
     FOCUS_ON_CLICK = False  # typing goes on in the prompt after a click
     DEFAULT_CSS = "Entry { width: 1fr; height: auto; margin: 0 0 1 0; }"
 
+    message: ChatMessage | None = None  # what it shows; None: a note, or the welcome
+
     class CursorMoved(Message):
         """A key asks for another entry: -1 above, 1 below, or an end of the transcript."""
 
@@ -48,7 +51,7 @@ class Entry(Widget, can_focus=True):
         super().__init__()
         self._painted: list[Strip] = []
         self._painted_for: tuple[Palette, int] | None = None
-        self._mark = ""
+        self._annotation = ""
         self._dimmed = False
 
     @abstractmethod
@@ -74,20 +77,20 @@ class Entry(Widget, can_focus=True):
         """The lines for a content width, from the cache where nothing changed."""
         key = (self.palette, max(1, min(width - GUTTER - _RIGHT, _MAX_WIDTH)))
         if key != self._painted_for:
-            self._painted = self.build(*key) + self._mark_strips(*key)
+            self._painted = self.build(*key) + self._annotation_strips(*key)
             self._painted_for = key
         return self._painted
 
-    def set_mark(self, text: str, *, dimmed: bool = False) -> None:
+    def annotate(self, text: str, *, dimmed: bool = False) -> None:
         """Say something about the entry on a line below it; dim what the model does not get to read."""
-        if (text, dimmed) != (self._mark, self._dimmed):
-            self._mark, self._dimmed = text, dimmed
+        if (text, dimmed) != (self._annotation, self._dimmed):
+            self._annotation, self._dimmed = text, dimmed
             self.changed()
 
-    def _mark_strips(self, palette: Palette, width: int) -> list[Strip]:
-        if not self._mark:
+    def _annotation_strips(self, palette: Palette, width: int) -> list[Strip]:
+        if not self._annotation:
             return []
-        return flow_strips(Text(self._mark, Style(color=palette.warning, italic=True)), palette, width)
+        return flow_strips(Text(self._annotation, Style(color=palette.warning, italic=True)), palette, width)
 
     def changed(self) -> None:
         """The content is new: paint again, and lay out again only if the height is another."""

@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from qwen3_chat.app.tui.actions import ACTIONS, Scope
+from qwen3_chat.app.tui.actions import ACTIONS, Action, Scope
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.render.palette import Palette
 
@@ -28,7 +28,7 @@ class HintLine(Widget):
         """`key word` pairs, as many as fit."""
         palette = Palette.of(self.app)
         text = Text(no_wrap=True)
-        for action in sorted(ACTIONS, key=lambda action: action.scope != self.scope):
+        for action in sorted(ACTIONS, key=self._order):
             key = self._keymap.shown(action.id)
             if not action.hint or not key or action.scope not in (self.scope, "chat"):
                 continue
@@ -41,3 +41,9 @@ class HintLine(Widget):
                 break
             text.append(gap).append_text(hint)
         return text
+
+    def _order(self, action: Action) -> int:
+        """What belongs to the place first; on a message, the way back before that."""
+        if self.scope == "message" and action.id == "turn.stop":
+            return 0
+        return 1 if action.scope == self.scope else 2

@@ -20,7 +20,7 @@ class UserMessage(Entry):
 
     def __init__(self, message: Message) -> None:
         super().__init__()
-        self.message = message
+        self.message: Message = message
 
     @property
     def sign(self) -> tuple[str, str]:

@@ -82,7 +82,10 @@ class Welcome(Entry):
         for key, what in (("⏎", "sends, "), ("^J", "starts a new line, "), ("esc", "stops a reply")):
             text.append(key, Style(bold=True)).append(f" {what}", muted)
         text.append("\n")
-        for key, what in (("F1", "all keys, "), ("F3", "a look into the engine, "), ("^P", "commands")):
+        for key, what in (("/", "commands, "), ("@", "attaches a file, "), ("alt+↑", "edit, retry and copy messages")):
+            text.append(key, Style(bold=True)).append(f" {what}", muted)
+        text.append("\n")
+        for key, what in (("F1", "all keys, "), ("F2", "sampling, "), ("F3", "a look into the engine")):
             text.append(key, Style(bold=True)).append(f" {what}", muted)
         return flow_strips(text, palette, width)
 

@@ -175,4 +175,4 @@ async def ask_without_waiting(pilot: Pilot[Any], text: str) -> None:
 
 def idle(app: ChatApp) -> bool:
     """The model is there, nothing is written and nothing waits."""
-    return app.session.ready and not app.chat.streaming and not app.chat.sending.waits
+    return app.session.ready and app.chat.following.stream is None and not app.chat.sending.waits

@@ -39,6 +39,7 @@ async def test_regenerate_adds_a_version_beside_the_reply() -> None:
         assert made.engine.requests[0][0] == made.engine.requests[1][0]
         await wait_until(pilot, lambda: "version 2/2" in screen_text(app))
         assert "One." not in screen_text(app)
+        assert app.focused is replies(app)[0]  # the cursor went along
 
 
 async def test_regenerate_on_a_question_answers_it_anew() -> None:

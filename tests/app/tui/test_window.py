@@ -110,7 +110,7 @@ async def test_folded_thinking_and_what_is_out_of_view_are_not_rendered() -> Non
         await pilot.press(*["pageup"] * 6)
         transcript, reply = app.chat.query_one(Transcript), replies(app)[-1]
         await wait_until(pilot, lambda: not transcript.shows(reply))
-        stream = app.chat._stream
+        stream = app.chat.following.stream
         assert stream is not None
         flushes = stream.flushes
         stream._answer.append("more")  # as a poll would
