@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.parts import Part
+    from qwen3_chat.engine import Generation
     from qwen3_chat.models.tokenizer import Tokenizer
 
 __all__ = ["ThinkingBudget", "soft_switch"]
@@ -31,24 +32,12 @@ class ThinkingBudget:
     def __init__(self, tokenizer: Tokenizer, limit: int | None) -> None:
         """`limit`: tokens of thinking; None: as many as the model likes. It may change while the reply runs."""
         self.limit = limit
-        self._closing = tokenizer.encode(CLOSING)
+        self._tokenizer = tokenizer
         self._forced = False
-        self._matched = 0  # of the closing tokens, that have come
 
-    def due(self, thinking_tokens: int, part: Part) -> list[int] | None:
-        """The tokens to force now, once a reply; None while there is budget left or nothing to close."""
+    def heed(self, generation: Generation, thinking_tokens: int, part: Part) -> None:
+        """Close the block, once, if the budget is spent. One that the model closes in the meantime is left alone."""
         if self._forced or part != "thinking" or self.limit is None or thinking_tokens < self.limit:
-            return None
+            return
         self._forced = True
-        return list(self._closing)
-
-    def is_late(self, token: int, part: Part) -> bool:
-        """Whether this token of the answer belongs to a closing that the model itself forestalled.
-
-        The engine goes on while the app decides: the model may have closed its block in the meantime, and the forced
-        text then stands at the start of the answer, where nobody should read it.
-        """
-        if not self._forced or self._matched == len(self._closing):
-            return False
-        self._matched = self._matched + 1 if token == self._closing[self._matched] else 0
-        return part == "answer" and self._matched > 0
+        generation.force(self._tokenizer.encode(CLOSING), unless=self._tokenizer.think_close)

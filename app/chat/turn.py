@@ -159,8 +159,7 @@ class Turn:
         finished = self._generation.done  # asked before draining: then what is drained is all there is
         tokens = tuple(self._generation.drain())
         pieces = [self._take(token) for token in tokens]
-        if closing := self._budget.due(self._thinking_tokens, self._splitter.part):
-            self._generation.force(closing)
+        self._budget.heed(self._generation, self._thinking_tokens, self._splitter.part)
         if finished:
             pieces.append(self._splitter.finish())
         thinking, answer = self._write(pieces)
@@ -213,8 +212,6 @@ class Turn:
         if token.stop:
             return self._splitter.part, ""
         self.message.token_ids.append(token.id)
-        if self._budget.is_late(token.id, self._splitter.part):
-            return self._splitter.part, ""
         part, text = self._splitter.push(token.id)
         if part == "thinking":
             self._thinking_tokens += 1

@@ -127,7 +127,7 @@ ACTIONS: tuple[Action, ...] = (
     _message("message.last", "G", "Last message"),
     _message("message.copy", "y", "Copy the message's text", "copy", "copy"),
     _message("message.edit", "e", "Edit it, as a new version", "edit", "edit"),
-    _message("turn.regenerate", "r", "Answer anew, as a new version", "again", "again"),
+    _message("turn.regenerate", "r", "Answer anew, as a new version", "again", "regenerate"),
     _message("turn.continue", ".", "Let the reply go on", "go on", "continue"),
     _message("message.drop", "d", "Leave it out of what is sent, or take it in again", "drop", "drop"),
     _message("message.older", "[", "The version before", "] versions"),

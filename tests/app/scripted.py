@@ -205,8 +205,10 @@ class ScriptedGeneration:
     def update(self, sampling: SamplingParams) -> None:
         self.updates.append(sampling)
 
-    def force(self, ids: Sequence[int]) -> None:
-        """These are next; of thinking that was still to come, nothing is left."""
+    def force(self, ids: Sequence[int], unless: int | None = None) -> None:
+        """These are next, unless that token has come; of thinking that was still to come, nothing is left."""
+        if any(token.id == unless for token in self._tokens[: self._given]):
+            return
         rest = self._tokens[self._given :]
         closed = next((at + 1 for at, token in enumerate(rest) if token.id == MARKS["</think>"]), 0)
         start = rest[0].index if rest else self._prompt + self._given

@@ -9,6 +9,8 @@ from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.models.errors import Qwen3Error
 
+_STILL = "the reply is still being written"
+
 
 class Replies(Part):
     """Each is about the message under the cursor, or else about the newest one.
@@ -20,7 +22,7 @@ class Replies(Part):
         """Another reply in the place of this one, or to this question."""
         if (message := self.chat.messages.about()) is not None:
             if message.role == "summary":
-                self.chat.say("take it back with d, then /compact makes a new summary")
+                self.chat.say("/uncompact takes it back, then /compact makes a new one")
             else:
                 self.chat.sending.at_once(lambda: self._answer_anew(message))
 
@@ -35,7 +37,7 @@ class Replies(Part):
         if message.role != "assistant":
             self.chat.say("only a reply can go on")
         elif message.state == "streaming":
-            self.chat.say("the reply is still being written")
+            self.chat.say(_STILL)
         else:
             self.chat.sending.at_once(lambda: self._go_on(message))
 
@@ -48,8 +50,7 @@ class Replies(Part):
         if message is None:
             return
         if message.state == "streaming":
-            stop = self.chat.keymap.shown("turn.stop")
-            self.chat.say(f"the reply is still being written; {stop} twice stops it" if stop else "it is being written")
+            self.chat.say(_STILL)
         else:
             self.chat.sending.begin_edit(message)
 
@@ -61,7 +62,7 @@ class Replies(Part):
         self.session.conversation.branch(message.parent if message.role == "user" else message.id)
         await self._path_changed()
         self.chat.set_focus(self.prompt.area)
-        self.chat.say("a new branch: the next message starts it; [ and ] on a message show its versions", 6.0)
+        self.chat.say(f"a new branch: the next message starts it; {self._versions} on a message show its versions", 6.0)
 
     async def action_message_newer(self) -> None:
         """The next version."""
@@ -71,12 +72,17 @@ class Replies(Part):
         """The version before."""
         await self._switch(-1)
 
+    @property
+    def _versions(self) -> str:
+        return f"{self.chat.keymap.shown('message.older')} and {self.chat.keymap.shown('message.newer')}"
+
     async def _switch(self, step: int) -> None:
         message = self.chat.messages.about()
         if message is None:
             return
         if len(self.session.conversation.siblings(message.id)) == 1:
-            self.chat.say("there is only this version; e edits, r answers anew")
+            edit, again = self.chat.keymap.shown("message.edit"), self.chat.keymap.shown("turn.regenerate")
+            self.chat.say(f"there is only this version; {edit} edits it, {again} answers anew")
         elif not self._refuse_while_writing():
             selected = self.session.conversation.sibling(message.id, step)
             await self._path_changed()
@@ -88,7 +94,7 @@ class Replies(Part):
         if message is None:
             return
         if message.state == "streaming":
-            self.chat.say("the reply is still being written")
+            self.chat.say(_STILL)
             return
         self.session.conversation.toggle_dropped(message.id)
         self._sent_changed()
@@ -127,7 +133,7 @@ class Replies(Part):
     def _refuse_while_writing(self) -> bool:
         """Changing the path under a reply would take it out of sight."""
         if self.session.busy:
-            self.chat.say("the reply is still being written; stop it first")
+            self.chat.say(f"{_STILL}; stop it first")
         return self.session.busy
 
     async def _path_changed(self) -> None:

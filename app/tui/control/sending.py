@@ -50,6 +50,7 @@ class Sending(Part):
         self._next: Job | None = None  # goes before everything that waits
         self._measuring: Timer | None = None
         self._choosing = False  # a message waits for the person's choice
+        self._told = False  # that prompts cannot be kept
 
     # In: what the person sends
 
@@ -71,12 +72,16 @@ class Sending(Part):
         """Send a message as soon as it is possible, behind what waits already."""
         if self.chat.model_load.failed:
             self.give_back(Draft(typed))
-            self.chat.say("there is no model to answer; ctrl+q quits")
+            self._say_no_model()
         elif self.waits or not self.session.wake():
             self.session.waiting.append(typed)
             self.show_waiting()
         else:
             await self._send(Draft(typed))
+
+    def _say_no_model(self) -> None:
+        leave = self.chat.keymap.shown("app.quit_chat")
+        self.chat.say(f"there is no model to answer; {leave} quits" if leave else "there is no model to answer")
 
     async def _submit_edit(self, draft: Draft) -> None:
         message = draft.replaces
@@ -104,7 +109,7 @@ class Sending(Part):
     def after_reply(self, job: Job) -> None:
         """Do this when the engine is free, before everything that waits. A later wish takes an earlier one's place."""
         if self.chat.model_load.failed:
-            self.chat.say("there is no model to do it; ctrl+q quits")
+            self._say_no_model()
         else:
             self._next = job
 
@@ -187,8 +192,16 @@ class Sending(Part):
             conversation.add_user(text)
         else:
             conversation.edit(draft.replaces.id, text)
-        self.prompt.area.remember(self.prompt.area.pastes.expand(draft.typed))
+        self._remember(self.prompt.area.pastes.expand(draft.typed))
         await self.chat.following.follow(self.session.reply())
+
+    def _remember(self, typed: str) -> None:
+        """Into the history; where that cannot be kept, once a window is enough to say so."""
+        area = self.prompt.area
+        area.remember(typed)
+        if area.prompts.failure is not None and not self._told:
+            self._told = True
+            self.chat.say(f"prompts are not kept for the next time: {area.prompts.failure}", 8.0)
 
     async def _new_answer(self, message: Message, text: str) -> None:
         """An answer in the person's words. It stands; going on from it is another wish."""

@@ -199,7 +199,7 @@ class ChatScreen(Screen[None]):
         """Make the transcript show the active path; in an empty chat, which model this is."""
         await self.transcript.show(self.session.conversation.path())
         if not self.transcript.entries:
-            await self.transcript.add(Welcome(str(self.session.folder)))
+            await self.transcript.add(Welcome(str(self.session.folder), self.keymap))
             self.model_load.introduce()
         annotate(self.transcript, self.session.conversation)
         self.messages.moved()

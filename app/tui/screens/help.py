@@ -20,6 +20,8 @@ from qwen3_chat.app.tui.actions import ACTIONS, available
 from qwen3_chat.app.tui.keymap import Keymap, key_name
 from qwen3_chat.app.tui.render.palette import Palette
 
+_WITH_IDS = 90  # cells; on a narrower screen the ids would leave no room for the words
+
 
 class HelpScreen(ModalScreen[None]):
     """Closes with Esc, F1 or q."""
@@ -35,12 +37,15 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One scrolling text."""
-        text = help_text(Palette.of(self.app), self._keymap, self._thinking_mode, self._config)
+        ids = self.app.size.width >= _WITH_IDS
+        text = help_text(Palette.of(self.app), self._keymap, self._thinking_mode, self._config, with_ids=ids)
         with VerticalScroll(classes="dialog", id="help"):
             yield Static(text, markup=False)
 
 
-def help_text(palette: Palette, keymap: Keymap, thinking_mode: str | None, config: Path) -> Group:
+def help_text(
+    palette: Palette, keymap: Keymap, thinking_mode: str | None, config: Path, *, with_ids: bool = True
+) -> Group:
     """The actions by group, one a line: keys and command, what it does, and the id by which its keys are changed."""
     heading, faint = Style(color=palette.accent, bold=True), Style(color=palette.faint)
     parts: list[Text | Table] = []
@@ -53,7 +58,8 @@ def help_text(palette: Palette, keymap: Keymap, thinking_mode: str | None, confi
         table.add_column(style=faint, justify="right", no_wrap=True)
         for action in actions:
             ways = [key_name(key) for key in keymap.keys(action.id)] + ([f"/{action.slash}"] if action.slash else [])
-            table.add_row(Text("  " + (", ".join(ways) or keymap.shown("view.palette"))), Text(action.title), action.id)
+            keys = "  " + (", ".join(ways) or keymap.shown("view.palette"))
+            table.add_row(Text(keys), Text(action.title), action.id if with_ids else "")
         parts += [Text(group, heading), table, Text()]
     signs = Text("Signs\n", heading)
     signs.append(

@@ -31,7 +31,7 @@ class SamplingScreen(ModalScreen[None]):
     SamplingScreen .row Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
     SamplingScreen .row Input:focus { background: $accent 25%; }
     SamplingScreen .row Input.-wrong { color: $error; text-style: bold; }
-    #sampling-message { height: 2; margin-top: 1; color: $foreground 70%; }
+    #sampling-message { height: 2; color: $foreground 70%; }
     #sampling-message.-wrong { color: $error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

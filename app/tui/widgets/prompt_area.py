@@ -52,7 +52,7 @@ class PromptArea(TextArea):
         self.pastes = Pastes()
         self.take_waiting: Callable[[], str | None] = lambda: None  # gives the newest message that waits
         self._keymap = keymap
-        self._history = history
+        self.prompts = history
         self._completer = completer
         self._menu = menu
         self._place = len(history.prompts)  # in the history; its length: the draft
@@ -62,8 +62,8 @@ class PromptArea(TextArea):
 
     def remember(self, text: str) -> None:
         """Add a sent text to the history and return to an empty draft."""
-        self._history.add(text)
-        self._place, self._draft = len(self._history.prompts), ""
+        self.prompts.add(text)
+        self._place, self._draft = len(self.prompts.prompts), ""
 
     def give_back(self, text: str) -> None:
         """Put a text back, before what was typed since."""
@@ -148,7 +148,7 @@ class PromptArea(TextArea):
         return row == 0 if first else row == self.wrapped_document.height - 1
 
     def _recall(self, place: int) -> None:
-        prompts = self._history.prompts
+        prompts = self.prompts.prompts
         if not 0 <= place <= len(prompts):
             return
         if self._place >= len(prompts):
@@ -161,7 +161,7 @@ class PromptArea(TextArea):
     def action_prompt_search(self) -> None:
         """Begin to search; what was being written comes back if the search is left."""
         self._menu.close()
-        self._search = HistorySearch(self._history, self.text)
+        self._search = HistorySearch(self.prompts, self.text)
         self._show_search(self._search.text)
 
     def leave_search(self, *, keep: bool) -> bool:

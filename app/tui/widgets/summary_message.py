@@ -28,8 +28,8 @@ class SummaryMessage(AssistantMessage):
         elif state != "complete":
             heading, what = "The summary was not finished", "; everything is sent as before"
         elif self.message.dropped:
-            heading, what = "Summary, taken back", "; the older messages are sent again (d: use it after all)"
+            heading, what = "Summary, taken back", "; the older messages are sent again"
         else:
-            heading, what = "Summary of the older messages", ", sent in their stead (d: take it back)"
+            heading, what = "Summary of the older messages", ", sent in their stead (/uncompact takes it back)"
         title = Text.assemble((heading, Style(color=palette.secondary, bold=True)), (what, Style(color=palette.muted)))
         return flow_strips(title, palette, width) + super().build(palette, width)

@@ -87,7 +87,7 @@ async def test_commands_about_messages_mean_the_newest_one() -> None:
         await ask(pilot, "Pick")
         await send(pilot, "/copy")
         await wait_until(pilot, lambda: app.clipboard == "It is **one**.")
-        await send(pilot, "/again")
+        await send(pilot, "/regenerate")
         await wait_until(pilot, lambda: idle(app) and texts(app) == ["Pick", "Two."])
 
 

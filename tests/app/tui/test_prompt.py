@@ -218,3 +218,16 @@ async def test_a_terminal_that_cannot_be_lent_is_said(monkeypatch: pytest.Monkey
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("ctrl+g")
         await wait_until(pilot, lambda: "cannot be lent" in screen_text(app))
+
+
+async def test_a_history_that_cannot_be_kept_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    app = window(scene("One.", "Two."), history=PromptHistory(tmp_path / "file" / "prompts.jsonl"))
+    async with app.run_test(size=(160, 24)) as pilot:
+        await ask(pilot, "hi")
+        await wait_until(pilot, lambda: "prompts are not kept for the next time" in screen_text(app))
+        app.chat.say("")
+        await ask(pilot, "again")
+        assert "prompts are not kept" not in screen_text(app)
+        await pilot.press("up")
+        assert prompt_text(app) == "again"

@@ -107,7 +107,9 @@ async def test_the_end_is_followed_until_the_person_scrolls_up() -> None:
         replies(app)[0].append("", "\n\nmore\n\nlines\n\n", None)
         await pilot.pause()
         assert transcript.scroll_y == before
-        await pilot.press("ctrl+end")
+        await pilot.press("pagedown")
+        await wait_until(pilot, lambda: transcript.scroll_y > before)
+        await pilot.press("pageup", "ctrl+end")
         await wait_until(pilot, lambda: transcript.scroll_y == transcript.max_scroll_y)
         await ask(pilot, "again")
         await ask(pilot, "and again")
