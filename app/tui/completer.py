@@ -51,14 +51,10 @@ class FileIndex:
         self._listed = float("-inf")
         self._thread: threading.Thread | None = None
 
-    @property
-    def listing(self) -> bool:
-        """The thread is at it."""
-        return self._thread is not None and self._thread.is_alive()
-
     def refresh(self) -> None:
         """List anew if that was long ago. Returns at once."""
-        if not self.listing and self._clock() - self._listed > _STALE_S:
+        listing = self._thread is not None and self._thread.is_alive()
+        if not listing and self._clock() - self._listed > _STALE_S:
             self._listed = self._clock()
             self._thread = threading.Thread(target=self._list, name="file-index", daemon=True)
             self._thread.start()

@@ -21,14 +21,14 @@ class Drafting(Part):
     def __init__(self, chat: ChatScreen) -> None:
         super().__init__(chat)
         self.completer = Completer(FileIndex(Path.cwd()), lambda: chat.thinking_mode)
-        self._listing = False
+        self._offered = self.completer.index.names
 
     def poll(self) -> None:
         """Called by the timer: files that were not known when the menu opened are offered now."""
-        listing = self.completer.index.listing
-        if self._listing and not listing:
+        names = self.completer.index.names
+        if names is not self._offered:
+            self._offered = names
             self.prompt.area.look_for_completions()
-        self._listing = listing
 
     def write_in_editor(self) -> None:
         """Lend the terminal to the editor, and take over what it leaves. Large pastes are shown there in full."""
