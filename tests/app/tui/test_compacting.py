@@ -64,7 +64,7 @@ async def test_the_summary_is_taken_back_and_used_again_on_the_message_cursor() 
         await pilot.press("d")
         await wait_until(pilot, lambda: "sent in their stead" in screen_text(app))
         await pilot.press("r")
-        await wait_until(pilot, lambda: "/compact makes a new summary" in screen_text(app))
+        await wait_until(pilot, lambda: "then /compact makes a new one" in screen_text(app))
 
 
 async def test_a_summary_that_is_stopped_changes_nothing() -> None:
