@@ -35,6 +35,7 @@ class SamplingOptions:
     repetition_penalty: float | None = None
     seed: int | None = None  # None: a new one is drawn for every reply
     max_tokens: int | None = None  # new tokens of one reply; None: up to the context's end
+    thinking_budget: int | None = None  # tokens of thinking, after which the answer is begun; None: as the model likes
 
 
 @dataclass(frozen=True, slots=True)

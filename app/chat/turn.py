@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from qwen3_chat.app.chat.conversation import ReplyStats
+from qwen3_chat.app.chat.loops import loop_period
 from qwen3_chat.app.chat.parts import ReplySplitter, starts_thinking
 from qwen3_chat.app.chat.sampling import resolve
+from qwen3_chat.app.chat.thinking import ThinkingBudget
 from qwen3_chat.models.errors import Qwen3Error
 
 if TYPE_CHECKING:
@@ -58,13 +60,16 @@ class Turn:
         thinking: bool | None,
         *,
         message: Message | None = None,
+        messages: Sequence[Mapping[str, str]] | None = None,
     ) -> Turn:
         """Queue a reply to the active path and return at once.
 
         `message` is what `begin_reply`, `regenerate` or `continue_` gave; None calls `begin_reply`. A message with text
-        is continued from its own tokens. `sampling` is resolved here (seed drawn if None), see `sampling.resolve`.
+        is continued from its own tokens. `messages` is what it replies to, if that is not the path before it.
+        `sampling` is resolved here (seed drawn if None), see `sampling.resolve`.
         """
-        return cls(model, conversation, cache, sampling, thinking, message or conversation.begin_reply())
+        message = message or conversation.begin_reply()
+        return cls(model, conversation, cache, sampling, thinking, message, messages)
 
     def __init__(
         self,
@@ -74,6 +79,7 @@ class Turn:
         sampling: SamplingOptions,
         thinking: bool | None,
         message: Message,
+        messages: Sequence[Mapping[str, str]] | None,
     ) -> None:
         """Use `start`."""
         self._model = model
@@ -85,13 +91,13 @@ class Turn:
         self.error = None
         self.prompt_ids = []
         self.thinking = _thinking_of(model, message, thinking)
-        self.sampling = resolve(
-            sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size
-        )
+        self.sampling = self._resolved(sampling)
+        self._budget = ThinkingBudget(model.tokenizer, sampling.thinking_budget)
         message.seed, message.thought = self.sampling.seed, self.thinking
         self._splitter = ReplySplitter(model.tokenizer, thinking=False)
         try:
-            prompt = model.prompt_ids(conversation.render_messages(upto=message.id), self.thinking)
+            messages = conversation.render_messages(upto=message.id) if messages is None else messages
+            prompt = model.prompt_ids(messages, self.thinking)
             self._splitter = ReplySplitter(model.tokenizer, thinking=starts_thinking(prompt, model.tokenizer))
             self._replay()
             self.prompt_ids = prompt + message.token_ids
@@ -153,6 +159,7 @@ class Turn:
         finished = self._generation.done  # asked before draining: then what is drained is all there is
         tokens = tuple(self._generation.drain())
         pieces = [self._take(token) for token in tokens]
+        self._budget.heed(self._generation, self._thinking_tokens, self._splitter.part)
         if finished:
             pieces.append(self._splitter.finish())
         thinking, answer = self._write(pieces)
@@ -173,6 +180,22 @@ class Turn:
         """Ask the engine to stop. Returns at once; polls go on until done. The partial text stays, state "stopped"."""
         if self._generation is not None and not self._done:
             self._generation.cancel()
+
+    def update(self, sampling: SamplingOptions) -> None:
+        """Draw differently from the next token on. A seed that is not given stays what it was."""
+        self.sampling = self._resolved(sampling if sampling.seed is not None else replace(sampling, seed=self.seed))
+        self._budget.limit, self.message.seed = sampling.thinking_budget, self.seed
+        if self._generation is not None and not self._done:
+            self._generation.update(self.sampling)
+
+    @property
+    def loops(self) -> bool:
+        """The likeliest token always was taken, and the reply goes round in a circle."""
+        return self.sampling.temperature == 0 and loop_period(self.message.token_ids) is not None
+
+    def _resolved(self, sampling: SamplingOptions) -> SamplingParams:
+        model = self._model
+        return resolve(sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size)
 
     def _replay(self) -> None:
         """Put the splitter where a continued reply left off, and its message's texts exactly to that."""

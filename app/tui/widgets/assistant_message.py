@@ -28,7 +28,7 @@ class AssistantMessage(Entry):
 
     def __init__(self, message: Message) -> None:
         super().__init__()
-        self.message = message
+        self.message: Message = message
         self.unfolded = False
         self.waiting = "waiting for the engine"  # shown until the first token
         self.stats = message.stats
