@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from qwen3_chat.models.errors import Qwen3Error
 
-__all__ = ["OptionError"]
+__all__ = ["HistoryError", "OptionError"]
+
+
+class HistoryError(Qwen3Error):
+    """The saved chats cannot be read or written. The message names the file; the chat itself goes on unsaved."""
 
 
 class OptionError(Qwen3Error):

@@ -16,14 +16,20 @@ def run(options: ChatOptions) -> int:
     If the model could not be loaded, that error is raised once the window is closed: the screen has shown it, and the
     caller turns it into an exit code as for every other front.
     """
+    from qwen3_chat.app.chat.history import open_chat
+    from qwen3_chat.app.streams import warn
     from qwen3_chat.app.tui.app import ChatApp
+    from qwen3_chat.app.tui.session import Session
 
-    app = ChatApp(options)
+    opened = open_chat(options)
+    app = ChatApp(options, Session(options, opened=opened))
     try:
         app.run()
         failure = app.session.failure  # closing cancels, and what was cancelled has not failed
     finally:
         app.session.close()
+    if app.session.keeper.problem is not None:
+        warn(f"{app.session.keeper.problem}; not all of this chat is saved")
     if failure is not None:
         raise failure
     return app.return_code or 0

@@ -49,6 +49,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("turn.stop", ("escape",), "Stop the reply and keep it; else close or go back", "chat", "Reply", "stop"),
     Action("turn.thinking", ("ctrl+t",), "Thinking on or off for the next reply", "chat", "Reply"),
     Action("chat.new", ("ctrl+n",), "New chat", "chat", "Chat"),
+    Action("chat.sessions", ("ctrl+s",), "Saved chats: search, open, rename, delete, export", "chat", "Chat", "chats"),
     Action("view.engine", ("f3",), "Engine panel: layers, KV cache, speed", "chat", "View", "engine"),
     Action("view.help", ("f1",), "Help: every key", "chat", "View", "help"),
     Action("view.palette", ("ctrl+p",), "Commands", "chat", "View", "commands", palette=False),

@@ -10,22 +10,28 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from qwen3_chat.app.chat.errors import HistoryError
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.actions import bindings
 from qwen3_chat.app.tui.failure import load_note
 from qwen3_chat.app.tui.meters import Meters
 from qwen3_chat.app.tui.screens.sending import SendingScreen
 from qwen3_chat.app.tui.session import Session
+from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
+from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.app.tui.widgets.prompt import Prompt, PromptArea
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
+from qwen3_chat.app.tui.widgets.user_message import UserMessage
 from qwen3_chat.app.tui.widgets.welcome import ModelFacts, Welcome
 
 if TYPE_CHECKING:
+    from qwen3_chat.app.chat.conversation import Conversation
+    from qwen3_chat.app.chat.history import ChatSummary
     from qwen3_chat.app.chat.model import ChatModel
 
 _TICK = 1 / 20  # s; the one timer that drains the engine
@@ -60,7 +66,7 @@ class ChatScreen(SendingScreen):
     async def on_mount(self) -> None:
         """Draw first, then load."""
         self.query_one(HeaderLine).model = self.session.folder.name
-        await self._transcript.add(Welcome(str(self.session.folder)))
+        await self._show_conversation()
         self._prompt.area.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
         self.set_interval(_TICK, self._tick)
@@ -72,6 +78,7 @@ class ChatScreen(SendingScreen):
         self._ticks += 1
         self.session.poll_left()
         self._transcript.settle()
+        await self._keep()
         if self.session.model is None:
             await self._poll_loader()
         if self._stream is not None and self._stream.poll():
@@ -85,6 +92,11 @@ class ChatScreen(SendingScreen):
             self._refresh_meters()
         if self._ticks % _PANEL_TICKS == 0:
             self._refresh_panel()
+
+    async def _keep(self) -> None:
+        self.session.keep()
+        if (problem := self.session.keeper.news()) is not None:
+            await self._transcript.add(Note("warning", "This chat is not saved", problem, "the chat goes on without"))
 
     async def _poll_loader(self) -> None:
         loader = self.session.loader
@@ -125,6 +137,7 @@ class ChatScreen(SendingScreen):
         now = self._clock()
         self._meters.sample(now)
         message = self._message if now < self._message_until else ""
+        self.query_one(HeaderLine).title = self.session.title
         self.query_one(StatusLine).status = self._meters.status(message, self._ticks // _BEAT_TICKS % 2 == 0)
         self.query_one(HintLine).running = self.session.busy
 
@@ -182,17 +195,58 @@ class ChatScreen(SendingScreen):
 
     async def action_chat_new(self) -> None:
         """An empty chat."""
+        await self._change_chat(None)
+
+    async def _change_chat(self, conversation: Conversation | None) -> None:
+        """Leave this chat for another one, or for an empty one."""
         self._take_back_queued()
-        self.session.restart()
+        self.session.restart(conversation)
         self._stream = None
         self._meters.forget()
         await self._transcript.remove_children()
-        welcome = Welcome(str(self.session.folder))
-        await self._transcript.add(welcome)
-        if self.session.model is not None:
-            self._introduce(self.session.model)
-        self.query_one(HeaderLine).title = ""
+        await self._show_conversation()
+        self._refresh_meters()
+        self._measure()
         self._prompt.area.focus()
+
+    async def _show_conversation(self) -> None:
+        """The messages of the active path; in an empty chat, which model this is."""
+        path = self.session.conversation.path()
+        if path:
+            entries = [UserMessage(said) if said.role == "user" else AssistantMessage(said) for said in path]
+            await self._transcript.add(*entries)
+            self._transcript.latest()
+        else:
+            await self._transcript.add(Welcome(str(self.session.folder)))
+            if self.session.model is not None:
+                self._introduce(self.session.model)
+
+    def action_chat_sessions(self) -> None:
+        """The saved chats."""
+        from qwen3_chat.app.tui.screens.sessions import SessionsScreen
+
+        history = self.session.keeper.history
+        if history is None:
+            self.say("this window keeps no chats" if self.session.keeper.problem is None else "chats cannot be saved")
+            return
+        history.save(self.session.conversation)
+        self.app.push_screen(SessionsScreen(history), self._chosen_session)
+
+    async def _chosen_session(self, chat: ChatSummary | None) -> None:
+        history = self.session.keeper.history
+        if history is None:
+            return
+        if chat is None:
+            if history.current_is_deleted:
+                await self._change_chat(None)
+            return
+        try:
+            conversation = history.open(chat)
+        except HistoryError as error:
+            await self._transcript.add(Note("error", "The chat was not opened", str(error)))
+            return
+        if conversation is not self.session.conversation:
+            await self._change_chat(conversation)
 
     def action_view_engine(self) -> None:
         """Open or close the engine panel."""

@@ -15,7 +15,6 @@ from qwen3_chat.app.tui.session import Session
 from qwen3_chat.app.tui.stream import ReplyStream
 from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
 from qwen3_chat.app.tui.widgets.entry import Entry
-from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.app.tui.widgets.prompt import Prompt, PromptArea
 from qwen3_chat.app.tui.widgets.transcript import Transcript
@@ -137,7 +136,6 @@ class SendingScreen(Screen[None]):
         self._transcript.latest()
         self._stream = ReplyStream(turn, reply, self._transcript.shows, self._clock)
         self._prompt.area.remember(text)
-        self.query_one(HeaderLine).title = self.session.title
         self._refresh_meters()
         self._measure()
 
