@@ -17,7 +17,7 @@ from killed import CHUNK, TEXT
 from qwen3_chat.app.chat.history import Store
 from qwen3_chat.app.chat.history.keeping import INTERVAL_S
 
-KILLS = 60
+KILLS = 40
 SECOND = 1000  # tokens, by the clock of `killed`
 
 
