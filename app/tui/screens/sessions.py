@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
+from rich.console import Group
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
@@ -45,13 +46,14 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         Binding("ctrl+z", "undo", "Undo", show=False, priority=True, id="sessions.undo"),
         Binding("ctrl+e", "export", "Export", show=False, priority=True, id="sessions.export"),
     ]
-    DEFAULT_CSS = """
-    SessionsScreen .dialog { width: 96; height: 90%; }
-    SessionsScreen Input { border: none; padding: 0; height: 1; width: 1fr; background: $surface; }
-    SessionsScreen #line { height: 1; layout: horizontal; }
+    CSS = """
+    SessionsScreen .dialog { width: 96; height: 100%; max-height: 100%; }
+    SessionsScreen #line { height: 1; margin-bottom: 1; }
     SessionsScreen #mode { width: auto; color: $accent; text-style: bold; }
-    SessionsScreen OptionList { height: 1fr; }
-    SessionsScreen #told { height: 1; color: $foreground 60%; }
+    SessionsScreen Input { width: 1fr; background: $surface; }
+    SessionsScreen .dialog OptionList { height: 1fr; margin-top: 0; }
+    SessionsScreen .dialog OptionList > .option-list--option-highlighted { background: $accent 25%; }
+    SessionsScreen #told { height: 1; margin-top: 1; color: $foreground 60%; }
     """
 
     def __init__(self, history: History) -> None:
@@ -66,9 +68,9 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         """Title, line, list, and what can be done."""
         with Vertical(classes="dialog"):
             yield Static("Saved chats", classes="dialog-title", markup=False)
-            with Vertical(id="line"):
+            with Horizontal(id="line"):
                 yield Static("❯ ", id="mode", markup=False)
-                yield Input(placeholder="search in what was said", select_on_focus=False)
+                yield Input(placeholder="search in what was said", select_on_focus=False, compact=True)
             yield OptionList(markup=False)
             yield Static(id="told", markup=False)
 
@@ -87,6 +89,9 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
 
     def _look(self, keep: str | None = None) -> None:
         """Fill the list with what the search finds, and highlight the chat with the id `keep`, else the first."""
+        if self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
         try:
             self._hits = self._history.store.search(self._searched)[:_MOST]
         except HistoryError as error:
@@ -113,10 +118,10 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
             title = Text("○ ", muted).append_text(title).append("  open in another window", muted)
         facts = f"{chat.messages} msg · {format.age(chat.updated, self._history.store.now())}"
         row.add_row(title, Text(facts, muted))
-        if hit.content:
-            found = clean(snippet(hit.content, self._searched, _SNIPPET))
-            row.add_row(Text(f"  {found}", muted, no_wrap=True, overflow="ellipsis"), Text())
-        return Option(row)
+        if not hit.content:
+            return Option(row)
+        found = clean(snippet(hit.content, self._searched, _SNIPPET))
+        return Option(Group(row, Text(f"  {found}", muted, no_wrap=True, overflow="ellipsis")))
 
     def _summary(self) -> str:
         if not self._hits:
@@ -149,8 +154,6 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         mode, text = self._mode, event.value.strip()
         if mode == "search":
             if self._waiting is not None:  # what was typed last has not been looked for
-                self._waiting.stop()
-                self._waiting = None
                 self._look()
                 chat = self._chosen
             if chat is not None:
@@ -210,7 +213,7 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
             return
         after = [hit.chat.id for hit in self._hits[place + 1 :] or self._hits[:place][-1:]]
         self._do(
-            lambda: self._history.delete(chat.id), f"deleted {chat.title}  ^Z takes it back", next(iter(after), None)
+            lambda: self._history.delete(chat.id), f"^Z takes it back: {chat.title}", next(iter(after), None)
         )
 
     def action_undo(self) -> None:

@@ -137,6 +137,9 @@ async def test_a_saved_chat_is_searched_and_opened(three: None) -> None:
         await press_text(pilot, "rotat")
         await wait_until(pilot, lambda: listed(screen) == ["Why pairs?"])
         await wait_until(pilot, lambda: "A rotation." in screen_text(app))
+        screen.query_one(Input).value = "a"
+        await wait_until(pilot, lambda: len(listed(screen)) > 1)
+        await pilot.press(*["down"] * listed(screen).index("Why pairs?"))
         await pilot.press("enter")
         await wait_until(pilot, lambda: [reply.message.content for reply in replies(app)] == ["A rotation."])
         await wait_until(pilot, lambda: "Why pairs?" in screen_text(app).split("\n")[0])
