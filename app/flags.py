@@ -40,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="qwen3-chat",
         description="Chat with a Qwen3 model in the terminal. Without --model: the small demo model that is bundled.",
-        epilog="'qwen3-chat bench' measures the engine. Exit codes: 0 ok, 1 generation failed, 2 usage, "
+        epilog="'qwen3-chat sessions' lists, shows, searches and exports saved chats, 'qwen3-chat bench' measures the "
+        "engine. Exit codes: 0 ok, 1 generation failed, 2 usage, "
         "3 model missing or unreadable, 4 out of memory, 5 prompt exceeds the context, 130 interrupted.",
         allow_abbrev=False,
     )
@@ -53,7 +54,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="answer on standard output and exit; standard input, if piped, is joined to the question",
     )  # fmt: skip
     front.add_argument("--plain", action="store_true", help="line by line, without the full screen")
-    parser.add_argument("--format", choices=("text", "json"), help="of the output of -p (default: text)")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
+        "--format", choices=("text", "json", "jsonl"),
+        help="of the output of -p (default: text); jsonl: an event a token as it comes, then a summary",
+    )  # fmt: skip
+    output.add_argument("-x", "--extract", action="store_true", help="print only the first code block of the answer")
+
+    saved = parser.add_argument_group("saved chats")
+    which = saved.add_mutually_exclusive_group()
+    which.add_argument("-c", "--continue", action="store_true", dest="continue_last", help="go on with the last chat")
+    which.add_argument("-r", "--resume", metavar="ID", help="go on with the chat whose id begins so")
+    saved.add_argument("--no-save", action="store_false", dest="save", help="keep nothing of this chat")
 
     talk = parser.add_argument_group("conversation")
     talk.add_argument("--system", metavar="TEXT", type=_text, help="system prompt")
@@ -110,6 +122,9 @@ def chat_options(arguments: argparse.Namespace) -> ChatOptions:
         thinking=arguments.thinking,
         system=arguments.system,
         is_demo=arguments.model is None,
+        continue_last=arguments.continue_last,
+        resume=arguments.resume,
+        save=arguments.save,
         verbose=arguments.verbose,
         debug=arguments.debug,
     )

@@ -9,16 +9,19 @@ summary is sent instead. Dropping it brings them back.
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
 
+from qwen3_chat.app.chat.trace import TokenTrace
+
 __all__ = ["Conversation", "Message", "MessageState", "ReplyStats", "Role"]
 
 Role = Literal["user", "assistant", "summary"]
-MessageState = Literal["complete", "streaming", "stopped", "error"]
+MessageState = Literal["complete", "streaming", "stopped", "error", "interrupted"]  # the last: the program was killed
 
 SUMMARY_HEADING = "Summary of the conversation so far:"
 
@@ -50,7 +53,7 @@ class Message:
     parent: str | None  # id of the message before it; None: the first of the conversation
     thinking: str = ""
     state: MessageState = "complete"
-    finish_reason: str | None = None  # stop | length | cancelled | error; None: not a finished reply
+    finish_reason: str | None = None  # stop | length | cancelled | error | interrupted; None: not a finished reply
     note: str | None = None  # one line to show under the message: an error's text, or why the reply is short
     stats: ReplyStats | None = None
     seed: int | None = None  # of the sampler; None: not a generated message
@@ -58,6 +61,9 @@ class Message:
     dropped: bool = False  # still shown, but left out of what is sent
     token_ids: list[int] = field(default_factory=list)  # a reply exactly as generated, without the stop token
     covers: str | None = None  # of a summary: id of the last message that it stands for
+    trace: TokenTrace = field(default_factory=TokenTrace)  # token by token what the engine told; may know less than all
+    model: str | None = None  # whose tokens these are; None: not a generated message
+    created: float = field(default_factory=time.time)  # s since 1970
 
 
 def _new_id() -> str:
@@ -78,7 +84,34 @@ class Conversation:
         self._children: dict[str | None, list[str]] = {None: []}
         self._active: dict[str | None, str | None] = {None: None}  # the child that the path takes; None: it ends here
 
+    @classmethod
+    def restore(
+        cls,
+        system: str | None,
+        messages: Iterable[Message],
+        active: Mapping[str | None, str | None],
+        *,
+        new_id: Callable[[], str] = _new_id,
+    ) -> Conversation:
+        """The conversation that `messages` and `next_of` told of: parents before children, and where the path goes."""
+        conversation = cls(system, new_id=new_id)
+        for message in messages:
+            conversation._messages[message.id] = message
+            conversation._children[message.id] = []
+            conversation._children[message.parent].append(message.id)
+            conversation._active[message.id] = active.get(message.id)
+        conversation._active[None] = active.get(None)
+        return conversation
+
     # Reading
+
+    def messages(self) -> list[Message]:
+        """Every message of every branch, in the order in which they were made."""
+        return list(self._messages.values())
+
+    def next_of(self, message_id: str | None) -> str | None:
+        """The id that the active path takes (or would take) behind this message; None asks for its first one."""
+        return self._active[message_id]
 
     def message(self, message_id: str) -> Message:
         """The message with that id."""
@@ -184,7 +217,8 @@ class Conversation:
         if self._children[message.id]:
             reopened = self._append("assistant", message.content, message.parent)
             reopened.thinking, reopened.seed, reopened.thought = message.thinking, message.seed, message.thought
-            reopened.token_ids = list(message.token_ids)
+            reopened.token_ids, reopened.trace = list(message.token_ids), message.trace.copy()
+            reopened.model = message.model
         else:
             reopened = self.select(message.id)
         reopened.state, reopened.finish_reason, reopened.note = "streaming", None, None

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from qwen3_chat.models.errors import Qwen3Error
 
-__all__ = ["AttachmentError", "OptionError", "SettingsError"]
+__all__ = ["AttachmentError", "HistoryError", "OptionError", "SettingsError"]
+
+
+class HistoryError(Qwen3Error):
+    """The saved chats cannot be read or written. The message names the file; the chat itself goes on unsaved."""
 
 
 class OptionError(Qwen3Error):

@@ -51,5 +51,8 @@ class ChatOptions:
     thinking: bool | None = None  # --think / --no-think; None: think if the template can
     system: str | None = None
     is_demo: bool = False  # `model` is the bundled demo checkpoint
+    continue_last: bool = False  # -c: go on with the chat that was used last
+    resume: str | None = None  # -r: go on with the chat whose id begins so
+    save: bool = True  # False: --no-save, nothing of this run is kept
     verbose: bool = False
     debug: bool = False  # show tracebacks

@@ -11,6 +11,7 @@ from qwen3_chat.app.chat.loops import loop_period
 from qwen3_chat.app.chat.parts import ReplySplitter, starts_thinking
 from qwen3_chat.app.chat.sampling import resolve
 from qwen3_chat.app.chat.thinking import ThinkingBudget
+from qwen3_chat.app.chat.trace import TokenTrace
 from qwen3_chat.models.errors import Qwen3Error
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class TurnUpdate:
     answer_delta: str
     tokens: tuple[Token, ...]  # the engine's own, stop token included
     done: bool
+    pieces: tuple[tuple[Part, str], ...] = ()  # text of each token; at the end one more, what was held back
 
 
 class Turn:
@@ -90,16 +92,21 @@ class Turn:
         self.message = message
         self.error = None
         self.prompt_ids = []
+        thought = ""
+        if message.model not in (None, model.name):  # another model's ids are other words here: go on from the text
+            message.token_ids, message.trace = [], TokenTrace()
+            thought = message.thinking if message.content else ""
         self.thinking = _thinking_of(model, message, thinking)
         self.sampling = self._resolved(sampling)
         self._budget = ThinkingBudget(model.tokenizer, sampling.thinking_budget)
-        message.seed, message.thought = self.sampling.seed, self.thinking
+        message.seed, message.thought, message.model = self.sampling.seed, self.thinking, model.name
         self._splitter = ReplySplitter(model.tokenizer, thinking=False)
         try:
             messages = conversation.render_messages(upto=message.id) if messages is None else messages
             prompt = model.prompt_ids(messages, self.thinking)
             self._splitter = ReplySplitter(model.tokenizer, thinking=starts_thinking(prompt, model.tokenizer))
             self._replay()
+            message.thinking = thought or message.thinking
             self.prompt_ids = prompt + message.token_ids
             self._generation = model.engine.generate(self.prompt_ids, cache, self.sampling)
         except Qwen3Error as error:
@@ -165,7 +172,7 @@ class Turn:
         thinking, answer = self._write(pieces)
         if finished:
             self._finish(self._generation)
-        return TurnUpdate(thinking, answer, tokens, self._done)
+        return TurnUpdate(thinking, answer, tokens, self._done, tuple(pieces))
 
     def __iter__(self) -> Iterator[TurnUpdate]:
         """Updates until done, waiting in between without holding the GIL."""
@@ -211,6 +218,7 @@ class Turn:
     def _take(self, token: Token) -> tuple[Part, str]:
         if token.stop:
             return self._splitter.part, ""
+        self.message.trace.add(token, at=len(self.message.token_ids))
         self.message.token_ids.append(token.id)
         part, text = self._splitter.push(token.id)
         if part == "thinking":

@@ -94,6 +94,15 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("turn.sampling", ("f2",), "Sampling: temperature, penalties, seed …", "chat", "Reply", slash="sampling"),
     Action("chat.new", ("ctrl+n",), "New chat", "chat", "Chat", slash="new"),
+    Action(
+        "chat.sessions",
+        ("ctrl+s",),
+        "Saved chats: search, open, rename, delete, export",
+        "chat",
+        "Chat",
+        "chats",
+        slash="sessions",
+    ),
     Action("chat.system", (), "System prompt of this chat", "chat", "Chat", slash="system", argument="[TEXT]"),
     Action("chat.compact", (), "Sum up the older messages to make room", "chat", "Chat", slash="compact"),
     Action(

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 @pytest.fixture(autouse=True)
 def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Empty folders for configuration and state, also in the processes that a test starts."""
+    """Empty folders for configuration, state and chats, also in the processes that a test starts."""
     home = tmp_path_factory.mktemp("home")
-    for kind in ("CONFIG", "STATE"):
+    for kind in ("CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
     return home

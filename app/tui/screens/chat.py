@@ -20,6 +20,7 @@ from textual.widgets import TextArea
 from qwen3_chat.app.chat.prompt_history import PromptHistory
 from qwen3_chat.app.tui.actions import BY_ID, available, bindings
 from qwen3_chat.app.tui.control.annotations import annotate
+from qwen3_chat.app.tui.control.chats import Chats
 from qwen3_chat.app.tui.control.choices import Choices
 from qwen3_chat.app.tui.control.drafting import Drafting
 from qwen3_chat.app.tui.control.following import Following
@@ -65,7 +66,7 @@ class ChatScreen(Screen[None]):
         self.clock = clock
         self.model_load, self.following, self.sending = Loading(self), Following(self), Sending(self)
         self.messages, self.replies, self.choices = Messages(self), Replies(self), Choices(self)
-        self.views, self.drafting = Views(self), Drafting(self)
+        self.views, self.drafting, self.chats = Views(self), Drafting(self), Chats(self)
         self._history = history
         self._meters = Meters(session)
         self._ticks = 0
@@ -133,7 +134,7 @@ class ChatScreen(Screen[None]):
 
     @property
     def _parts(self) -> tuple[object, ...]:
-        return self.messages, self.replies, self.choices, self.views, self.prompt.area
+        return self.messages, self.replies, self.choices, self.chats, self.views, self.prompt.area
 
     async def action_turn_stop(self) -> None:
         """Esc, from the outside in: what lies over the chat, the message cursor, an edit, the reply, the load."""
@@ -210,6 +211,7 @@ class ChatScreen(Screen[None]):
         self._ticks += 1
         self.session.poll_left()
         self.transcript.settle()
+        await self.chats.poll()
         await self.model_load.poll()
         await self.following.poll()
         await self.sending.advance()
