@@ -42,7 +42,7 @@ def main() -> None:
         model.ChatModel.load = lambda *_: scene.model  # type: ignore[method-assign,assignment]
         one_shot.open_chat = lambda options: open_chat(options, lambda: drained / 1000)
         os.environ["XDG_DATA_HOME"] = folder
-        sys.stdin, sys.stdout = Path(os.devnull).open(), Path(pipe).open("w")
+        sys.stdin, sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY)), os.fdopen(os.open(pipe, os.O_WRONLY), "w")
         fcntl.fcntl(sys.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         cli.main(["--model", str(demo.path()), "-p", "Tell me"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -150,6 +151,16 @@ def test_a_chat_goes_on_from_the_command_line(chat_checkpoint: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "Unsaved.\n")
     (listed,) = json.loads(sessions("list", "--json"))
     assert (listed["messages"], listed["title"], listed["model"]) == (6, "Remember 7", "scripted")
+
+
+def test_a_reader_that_leaves_keeps_what_was_said(chat_checkpoint: Path) -> None:
+    command = shlex.join([*scripted_command("'many words ' * 50_000"), "--model", str(chat_checkpoint), "-p", "Hi"])
+    done = run(command=("sh", "-c", f"{command} | head -c 4"))
+    assert (done.stdout, done.stderr) == ("many", "")
+    with Store() as store:
+        question, reply = store.load(store.chats()[0].id).conversation.path()
+    assert (question.content, reply.state) == ("Hi", "stopped")
+    assert reply.content.startswith("many words")
 
 
 def test_line_mode_goes_on_as_well(chat_checkpoint: Path) -> None:

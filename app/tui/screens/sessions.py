@@ -27,7 +27,7 @@ from qwen3_chat.app.tui.render.text import clean
 Mode = Literal["search", "rename", "export"]
 
 _PAUSE_S = 0.1  # after the last key, before the search
-_MOST = 300  # chats in the list; a search finds the others
+_MOST = 100  # chats in the list, so that it follows the keys; a search finds the others
 _HINTS = ("⏎ open", "^R rename", "^D delete", "^Z undo", "^E export", "esc back")
 _SNIPPET = 200  # characters; the list cuts them to its width
 
@@ -60,6 +60,7 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         super().__init__()
         self._history = history
         self._hits: list[ChatHit] = []
+        self._found = 0  # chats, also those that are not in the list
         self._mode: Mode = "search"
         self._searched = ""  # what the list shows, while the line is used otherwise
         self._waiting: Timer | None = None
@@ -93,10 +94,11 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
             self._waiting.stop()
             self._waiting = None
         try:
-            self._hits = self._history.store.search(self._searched)[:_MOST]
+            found = self._history.store.search(self._searched)
         except HistoryError as error:
             self._tell(str(error))
             return
+        self._hits, self._found = found[:_MOST], len(found)
         listed = self.query_one(OptionList)
         listed.clear_options()
         listed.add_options(self._option(hit) for hit in self._hits)
@@ -126,7 +128,8 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
     def _summary(self) -> str:
         if not self._hits:
             return "nothing was found" if self._searched else "no chat has been saved yet"
-        return "  ".join(_HINTS)
+        more = f"   the first {_MOST} of {self._found}" if self._found > _MOST else ""
+        return "  ".join(_HINTS) + more
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Static).update(Text(clean(text), no_wrap=True, overflow="ellipsis"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,50 @@ async def test_the_window_opens_on_the_chat_of_c(three: None) -> None:
     app.session.close()
 
 
+# A window in a process of its own, whose reply goes on until somebody ends it.
+WINDOW = """
+import sys
+sys.path[:0] = {paths!r}
+from scene import scene
+from scripted import Line
+from test_sessions import type_text, wait_until, window
+
+app = window(scene(Line("Once upon a time", "wait")))
+
+async def drive(pilot):
+    await wait_until(pilot, lambda: app.session.ready)
+    await type_text(pilot, "Tell me")
+    await pilot.press("enter")
+    await wait_until(pilot, lambda: False)
+
+app.run(headless=True, auto_pilot=drive)
+"""
+
+
+def test_a_window_that_is_killed_leaves_an_interrupted_reply() -> None:
+    here = Path(__file__).parent
+    program = WINDOW.format(paths=[str(here), str(here.parent)])
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL) as process, Store() as store:
+        while process.poll() is None and not _last_words(store):
+            os.sched_yield()
+        assert _last_words(store) == ("streaming", "Once upon a time")
+        assert store.locks.taken_elsewhere(store.chats()[0].number)
+        with Store() as other:  # opening it marks nothing that is alive
+            assert _last_words(other) == ("streaming", "Once upon a time")
+        process.kill()
+    with Store() as store:
+        assert _last_words(store) == ("interrupted", "Once upon a time")
+
+
+def _last_words(store: Store) -> tuple[str, str] | None:
+    """State and text of the newest reply, once it has text."""
+    for chat in store.chats():
+        last = store.load(chat.id).conversation.path()[-1]
+        if last.role == "assistant" and last.content:
+            return last.state, last.content
+    return None
+
+
 async def test_an_interrupted_reply_says_so() -> None:
     with History(Store()) as history:
         talked = talk("Tell me")
@@ -175,6 +222,20 @@ async def test_the_arrows_choose_and_escape_goes_back(three: None) -> None:
         await pilot.press("escape")
         await wait_until(pilot, lambda: app.screen is app.chat)
         assert conversation(app).path() == []
+    app.session.close()
+
+
+async def test_of_many_chats_the_first_are_listed_and_all_are_found() -> None:
+    with History(Store()) as history:
+        for number in range(105):
+            history.save(talk(f"chat number{number}"))
+    app = window(scene())
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await sessions(pilot)
+        assert (listed(screen)[0], len(listed(screen))) == ("chat number104", 100)
+        await wait_until(pilot, lambda: "the first 100 of 105" in screen_text(app))
+        await press_text(pilot, "number3 ")
+        await wait_until(pilot, lambda: "chat number3" in listed(screen))
     app.session.close()
 
 
