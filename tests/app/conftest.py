@@ -17,3 +17,11 @@ def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     for kind in ("CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
     return home
+
+
+@pytest.fixture
+def data_home(homes: Path) -> Path:
+    """Where the chats of a test are saved, still empty."""
+    folder = homes / "data"
+    folder.mkdir()
+    return folder

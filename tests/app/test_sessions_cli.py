@@ -160,7 +160,7 @@ def test_a_reader_that_leaves_keeps_what_was_said(chat_checkpoint: Path) -> None
     with Store() as store:
         question, reply = store.load(store.chats()[0].id).conversation.path()
     assert (question.content, reply.state) == ("Hi", "stopped")
-    assert reply.content.startswith("many words")
+    assert reply.content.startswith("many")  # at least what the reader has had
 
 
 def test_line_mode_goes_on_as_well(chat_checkpoint: Path) -> None:

@@ -224,6 +224,7 @@ _MESSAGE: tuple[tuple[str, Check, str], ...] = (
     ("thought", _or_none(_flag), "true, false or null"),
     ("dropped", _flag, "true or false"),
     ("model", _or_none(_text), "a text or null"),
+    ("covers", _or_none(_text), "an id or null"),
     ("token_ids", _list(_ID), "a list of token ids"),
     ("logprobs", _list(_or_none(_real)), "a list of numbers"),
     ("step_ns", _list(_whole(2**64 - 1)), "a list of whole numbers"),
