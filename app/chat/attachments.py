@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,10 @@ class Attachment:
         """Its name, and its text in a fence."""
         return f"{self.name}:\n{fenced(self.text, Path(self.name).suffix.removeprefix('.'))}"
 
+    def is_in(self, text: str) -> bool:
+        """A block of that name stands in the text already: it was sent before and is edited now."""
+        return f"\n{self.name}:\n```" in text
+
 
 def mention(path: str) -> str:
     """How a path is mentioned."""
@@ -39,20 +43,21 @@ def mention(path: str) -> str:
 def attachments(text: str, folder: Path) -> list[Attachment]:
     """The files that the text mentions, each once. `folder` is where relative paths begin.
 
-    What is no path of anything that exists is only text (`@dataclass`). Raises AttachmentError for what exists and
-    cannot be attached: a folder, a file that is unreadable, too large or not text.
+    What is no path of anything that exists is only text (`@dataclass`), and a file that stands below the text already
+    is left as it is there. Raises AttachmentError for what exists and cannot be attached: a folder, a file that is
+    unreadable, too large or not text.
     """
     found: dict[Path, Attachment] = {}
     for name in _mentioned(text):
         path = _existing(name, folder)
         if path is not None and path not in found:
             found[path] = Attachment(name, _text(path, name))
-    return list(found.values())
+    return [file for file in found.values() if not file.is_in(text)]
 
 
-def with_attachments(text: str, folder: Path) -> str:
-    """The text with the files it mentions below it. Raises AttachmentError."""
-    return "\n\n".join([text, *(attachment.block for attachment in attachments(text, folder))])
+def with_attachments(text: str, files: Sequence[Attachment]) -> str:
+    """The text with the files below it."""
+    return "\n\n".join([text, *(file.block for file in files)])
 
 
 def _mentioned(text: str) -> Iterator[str]:

@@ -11,15 +11,27 @@ from qwen3_chat.app.chat.attachments import LARGEST, attachments, mention, with_
 from qwen3_chat.app.chat.errors import AttachmentError
 
 
+def sent_with(text: str, folder: Path) -> str:
+    return with_attachments(text, attachments(text, folder))
+
+
+def test_what_was_sent_with_a_file_can_be_sent_again(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    (tmp_path / "b.py").write_text("y = 2\n")
+    sent = sent_with("explain @a.py", tmp_path)
+    assert sent_with(sent, tmp_path) == sent
+    assert sent_with(f"and @b.py\n{sent}", tmp_path).endswith("\n\nb.py:\n```py\ny = 2\n```")
+
+
 def test_a_file_stands_below_the_message_in_a_fence(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\n")
-    sent = with_attachments("explain @a.py please", tmp_path)
+    sent = sent_with("explain @a.py please", tmp_path)
     assert sent == "explain @a.py please\n\na.py:\n```py\nx = 1\n```"
 
 
 def test_a_fence_is_longer_than_any_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("````\ncode\n````\n")
-    assert "`````md\n````\ncode\n````\n`````" in with_attachments("@a.md", tmp_path)
+    assert "`````md\n````\ncode\n````\n`````" in sent_with("@a.md", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +45,7 @@ def test_how_a_file_is_mentioned(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["me@a.txt", "@dataclass", "@ a.txt", "a @", "@none.txt", "@\0", "@~nobody-at-all/x"])
 def test_what_is_no_mention(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A")
-    assert with_attachments(text, tmp_path) == text
+    assert sent_with(text, tmp_path) == text
 
 
 def test_blanks_in_a_name(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
-from qwen3_chat.app.chat.attachments import attachments, with_attachments
+from qwen3_chat.app.chat.attachments import Attachment, attachments, with_attachments
 from qwen3_chat.app.chat.conversation import Message
 from qwen3_chat.app.chat.thinking import soft_switch
 from qwen3_chat.app.tui import format
@@ -127,7 +127,7 @@ class Sending(Part):
 
     async def _send(self, draft: Draft) -> None:
         try:
-            text = self._compose(draft.typed)
+            text = self._compose(draft, self._files(draft))
             self._heed_switch(draft.typed)
             budget = self.session.measure(text, draft.replaces.id if draft.replaces is not None else None)
         except Qwen3Error as error:
@@ -140,9 +140,14 @@ class Sending(Part):
         else:
             self._ask_what_to_do(draft, text, budget)
 
-    def _compose(self, typed: str) -> str:
-        """What is sent: pastes in full, mentioned files below. Raises AttachmentError."""
-        return with_attachments(self.prompt.area.pastes.expand(message_of(typed)), Path.cwd())
+    def _files(self, draft: Draft) -> list[Attachment]:
+        """The files that the person mentions; what a large paste mentions is not theirs. Raises AttachmentError."""
+        return attachments(draft.typed, Path.cwd())
+
+    def _compose(self, draft: Draft, files: list[Attachment]) -> str:
+        """What is sent: pastes in full, the files below."""
+        typed = draft.typed if draft.replaces is not None else message_of(draft.typed)
+        return with_attachments(self.prompt.area.pastes.expand(typed), files)
 
     def _heed_switch(self, typed: str) -> None:
         wish = soft_switch(typed)
@@ -288,8 +293,9 @@ class Sending(Part):
         if typed and parse(typed, self.chat.thinking_mode) is not None and self.editing is None:
             typed = ""  # a command costs nothing
         try:
-            text = self._compose(typed) if typed else ""
-            files = len(attachments(typed, Path.cwd()))
+            draft = Draft(typed, self.editing)
+            files = self._files(draft)
+            text = self._compose(draft, files)
             budget = self.session.measure(text, self.editing.id if self.editing is not None else None)
         except Qwen3Error as error:
             self.prompt.show_budget(f"✗ {error}", over=True)
@@ -298,11 +304,11 @@ class Sending(Part):
             self.prompt.show_budget("")
             return
         words = [] if self.session.thinking is not False else ["no thinking"]
-        words += [] if not files else ["1 file" if files == 1 else f"{files} files"]
-        draft = f"{format.exact(budget.draft_tokens)} tok" if budget.draft_tokens else ""
+        words += [] if not files else ["1 file" if len(files) == 1 else f"{len(files)} files"]
+        cost = f"{format.exact(budget.draft_tokens)} tok" if budget.draft_tokens else ""
         if budget.fits:
-            words += [draft] if draft else []
-            words.append(f"{'fits, ' if draft else ''}{format.short(budget.left)} tok left")
+            words += [cost] if cost else []
+            words.append(f"{'fits, ' if cost else ''}{format.short(budget.left)} tok left")
         else:
-            words.append(f"✗ {draft}{', ' if draft else ''}{format.exact(-budget.left)} tok too many")
+            words.append(f"✗ {cost}{', ' if cost else ''}{format.exact(-budget.left)} tok too many")
         self.prompt.show_budget(" · ".join(words), over=not budget.fits)

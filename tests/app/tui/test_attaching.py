@@ -19,6 +19,7 @@ from scene import (
     wait_until,
     window,
 )
+from textual import events
 
 from qwen3_chat.app.tui.widgets.menu import Menu
 
@@ -113,3 +114,27 @@ async def test_what_is_no_file_is_text(folder: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ask(pilot, "what does @dataclass do?")
         assert texts(app)[0] == "what does @dataclass do?"
+
+
+async def test_what_a_large_paste_mentions_is_not_attached(folder: Path) -> None:
+    app = window(scene("Read."))
+    pasted = "see @notes.md\n" * 20
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_until(pilot, lambda: app.session.ready)
+        app.chat.prompt.area.post_message(events.Paste(pasted))
+        await wait_until(pilot, lambda: "[pasted 20 lines]" in prompt_text(app))
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: idle(app) and replies(app))
+        assert texts(app)[0] == pasted.rstrip()
+
+
+async def test_an_edited_message_keeps_the_file_it_was_sent_with(folder: Path) -> None:
+    app = window(scene("Read.", "Read again."))
+    async with app.run_test(size=(80, 40)) as pilot:
+        await ask(pilot, "read @notes.md")
+        (folder / "notes.md").write_text("# Other notes\n")
+        await pilot.press("alt+up", "k", "e")
+        await type_text(pilot, "\n\nin French")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: idle(app) and texts(app)[-1] == "Read again.")
+        assert texts(app)[0] == "read @notes.md\n\nnotes.md:\n```md\n# Notes\n```\n\nin French"
