@@ -34,7 +34,7 @@ class Choices(Part):
     def _wish(self, thinking: bool) -> None:
         self.session.thinking = thinking
         self.chat.say("the next reply thinks first" if thinking else "the next reply does not think")
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()
 
     def action_turn_budget(self, tokens: str) -> None:
         """Set, say or lift the thinking budget; the reply that runs heeds it, too."""
@@ -60,7 +60,7 @@ class Choices(Part):
         from qwen3_chat.app.tui.screens.sampling import SamplingScreen
 
         def changed() -> None:
-            self.chat.sending.measure()  # the longest reply is part of the budget
+            self.chat.budget_line.measure()  # the longest reply is part of the budget
 
         self.chat.app.push_screen(SamplingScreen(self.session, changed))
 
@@ -81,7 +81,7 @@ class Choices(Part):
         self.session.conversation.system = text.strip() or None
         self.show_system()
         self.session.rest()
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()
         self.chat.say("the next reply heeds the new system prompt" if text.strip() else "no system prompt any more")
 
     def show_system(self) -> None:

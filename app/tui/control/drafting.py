@@ -45,4 +45,4 @@ class Drafting(Part):
             return
         if written != before:
             area.put(written)
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()

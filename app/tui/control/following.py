@@ -37,7 +37,7 @@ class Following(Part):
             self.chat.set_focus(entry)
         self.transcript.latest()
         self.chat.refresh_meters()
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()
 
     def forget(self) -> None:
         """The chat is left: its reply comes to its end unseen."""
@@ -53,7 +53,7 @@ class Following(Part):
                 self.session.rest()
             annotate(self.transcript, self.session.conversation)
             self.chat.refresh_meters()
-            self.chat.sending.measure_soon()
+            self.chat.budget_line.measure_soon()
         elif not self._noted_loop and self.stream.turn.loops:
             self._noted_loop = True
             await self.transcript.add(self._loop_note())

@@ -54,7 +54,7 @@ class Loading(Part):
             weights = f"{engine.weights} {format.size(engine.memory().weights)}"
             welcome.show_ready(ModelFacts(model.name, weights, devices, model.context, model.is_demo))
         self.chat.refresh_meters()
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()
 
     def cancel(self) -> bool:
         """Ask the loader to stop. False if nothing is loaded any more."""

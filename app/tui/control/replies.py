@@ -52,7 +52,7 @@ class Replies(Part):
         if message.state == "streaming":
             self.chat.say(_STILL)
         else:
-            self.chat.sending.begin_edit(message)
+            self.chat.editing.begin(message)
 
     async def action_message_branch(self) -> None:
         """The next message goes on from here; what follows stays as another version. A question is asked anew."""
@@ -139,11 +139,11 @@ class Replies(Part):
     async def _path_changed(self) -> None:
         await self.chat.show_path()
         self.session.rest()
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()
 
     def _sent_changed(self) -> None:
         for entry in self.transcript.entries:
             entry.changed()
         annotate(self.transcript, self.session.conversation)
         self.session.rest()
-        self.chat.sending.measure()
+        self.chat.budget_line.measure()

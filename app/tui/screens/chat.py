@@ -20,9 +20,11 @@ from textual.widgets import TextArea
 from qwen3_chat.app.chat.prompt_history import PromptHistory
 from qwen3_chat.app.tui.actions import BY_ID, available, bindings
 from qwen3_chat.app.tui.control.annotations import annotate
+from qwen3_chat.app.tui.control.budget_line import BudgetLine
 from qwen3_chat.app.tui.control.chats import Chats
 from qwen3_chat.app.tui.control.choices import Choices
 from qwen3_chat.app.tui.control.drafting import Drafting
+from qwen3_chat.app.tui.control.editing import Editing
 from qwen3_chat.app.tui.control.following import Following
 from qwen3_chat.app.tui.control.loading import Loading
 from qwen3_chat.app.tui.control.messages import Messages
@@ -64,7 +66,8 @@ class ChatScreen(Screen[None]):
         self.session = session
         self.keymap = keymap
         self.clock = clock
-        self.model_load, self.following, self.sending = Loading(self), Following(self), Sending(self)
+        self.model_load, self.following = Loading(self), Following(self)
+        self.sending, self.editing, self.budget_line = Sending(self), Editing(self), BudgetLine(self)
         self.messages, self.replies, self.choices = Messages(self), Replies(self), Choices(self)
         self.views, self.drafting, self.chats = Views(self), Drafting(self), Chats(self)
         self._history = history
@@ -144,7 +147,7 @@ class ChatScreen(Screen[None]):
             partial(area.leave_search, keep=False),
             self.views.close_overlay,
             self.messages.leave,
-            self.sending.leave_edit,
+            self.editing.leave,
         )
         if any(leave() for leave in back):
             return
@@ -160,7 +163,7 @@ class ChatScreen(Screen[None]):
 
     async def change_chat(self, conversation: Conversation | None) -> None:
         """Leave this chat for another one, or for an empty one."""
-        self.sending.leave_edit()
+        self.editing.leave()
         self.sending.take_back_all()
         self.session.restart(conversation)
         self.following.forget()
@@ -170,7 +173,7 @@ class ChatScreen(Screen[None]):
         await self.show_path()
         self.transcript.latest()
         self.refresh_meters()
-        self.sending.measure()
+        self.budget_line.measure()
         self.prompt.area.focus()
 
     def say(self, message: str, seconds: float = 3.0) -> None:
@@ -253,7 +256,7 @@ class ChatScreen(Screen[None]):
     @on(TextArea.Changed)
     def _draft_changed(self) -> None:
         self.prompt.area.look_for_completions()
-        self.sending.measure_soon()
+        self.budget_line.measure_soon()
 
     @on(Menu.Picked)
     def _completion_picked(self) -> None:

@@ -320,3 +320,21 @@ async def test_a_reply_that_was_drawn_may_repeat_itself() -> None:
     async with app.run_test(size=(100, 24)) as pilot:
         await ask(pilot, "Laugh")
         assert notes(app) == []
+
+
+async def test_an_edit_that_waits_for_the_engine_is_given_back_by_escape() -> None:
+    made = scene("One.", WAITS)
+    app = window(made)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await ask(pilot, "First")
+        await ask_without_waiting(pilot, "Go")
+        app.chat.stop_reply = lambda: True  # type: ignore[method-assign]  # an engine that takes its time
+        await pilot.press("alt+up", "g", "e", "!", "enter", "x")
+        await wait_until(pilot, lambda: app.chat.sending.waits)
+        assert prompt_text(app) == "x"
+        await pilot.press("escape")
+        assert prompt_text(app) == "First!"
+        await wait_until(pilot, lambda: "editing your message" in screen_text(app))
+        await pilot.press("escape")
+        assert prompt_text(app) == "x"
+        assert app.session.busy
