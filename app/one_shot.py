@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from qwen3_chat.app import streams
+from qwen3_chat.app.chat.code_blocks import code_blocks
 from qwen3_chat.app.chat.history import open_chat
 from qwen3_chat.app.chat.turn import Turn
 from qwen3_chat.models.errors import Qwen3Error
@@ -92,13 +93,10 @@ class _Code(_Printer):
     def finish(self) -> None:
         if self.turn.error is not None:
             return
-        from markdown_it import MarkdownIt
-
-        tokens = MarkdownIt().parse(self.turn.message.content)
-        code = next((token.content for token in tokens if token.type == "fence"), None)
-        if code is None:
+        blocks = code_blocks(self.turn.message.content)
+        if not blocks:
             raise NoCodeBlock("the reply has no code block")
-        streams.write(sys.stdout, code)
+        streams.write(sys.stdout, blocks[0].code + "\n")
 
 
 class _Json(_Printer):

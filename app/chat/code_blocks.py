@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 __all__ = ["CodeBlock", "code_blocks", "fenced"]
 
-_FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$")
-
 
 @dataclass(frozen=True, slots=True)
 class CodeBlock:
@@ -20,21 +18,10 @@ class CodeBlock:
 
 def code_blocks(text: str) -> list[CodeBlock]:
     """All blocks, first to last. One whose end is missing goes on to the end of the text, as in CommonMark."""
-    blocks: list[CodeBlock] = []
-    fence, indent, language, lines = "", 0, "", list[str]()
-    for line in text.split("\n"):
-        if not fence:
-            if match := _FENCE.match(line):
-                indent, fence, language, lines = len(match[1]), match[2], match[3], []
-        elif line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-            blocks.append(CodeBlock(language, "\n".join(lines)))
-            fence = ""
-        else:
-            cut = len(line) - len(line.lstrip(" "))
-            lines.append(line[min(indent, cut) :])
-    if fence:
-        blocks.append(CodeBlock(language, "\n".join(lines)))
-    return blocks
+    from markdown_it import MarkdownIt  # late: the first window is drawn without it
+
+    fences = (token for token in MarkdownIt().parse(text) if token.type == "fence")
+    return [CodeBlock((token.info.split() or [""])[0], token.content.removesuffix("\n")) for token in fences]
 
 
 def fenced(code: str, language: str = "") -> str:

@@ -18,6 +18,11 @@ from qwen3_chat.app.chat.code_blocks import CodeBlock, code_blocks, fenced
         ),
         ("````\n```\ninner\n```\n````", [CodeBlock("", "```\ninner\n```")]),
         ("  ```\n  x\n    y\n  ```", [CodeBlock("", "x\n  y")]),
+        ("1. a list\n\n   ~~~sh\n   ls\n     -l\n   ~~~\n", [CodeBlock("sh", "ls\n  -l")]),
+        (
+            "10. a list\n\n    ```\n    x\n    ```\n\n> ```\n> quoted\n> ```",
+            [CodeBlock("", "x"), CodeBlock("", "quoted")],
+        ),
         ("```py\nunfinished", [CodeBlock("py", "unfinished")]),
         ("inline ``` is none", []),
         ("``` `x` ```", []),

@@ -231,11 +231,11 @@ def test_a_reply_that_another_window_writes_is_left_alone(path: Path) -> None:
             seen = other.store.load(chat.id).conversation.path()[-1]
             assert (seen.state, seen.content) == ("streaming", "Half")
             for attempt in (
-                lambda: other.open(chat), lambda: other.delete(chat.id), lambda: other.store.forget(chat.id)
+                lambda: other.open(chat), lambda: other.rename(chat.id, "x"),
+                lambda: other.delete(chat.id), lambda: other.store.forget(chat.id),
             ):  # fmt: skip
                 with pytest.raises(HistoryError, match="open in another window"):
                     attempt()
-            assert other.store.latest() is None
         finish(reply, "Half and whole")
         history.save(conversation)
     with History(Store(path)) as other:
@@ -248,6 +248,40 @@ def test_a_chat_is_free_once_its_window_has_left_it(path: Path) -> None:
         (chat,) = history.store.chats()
         save(history, "another chat")
         assert other.open(chat).path()[-1].content == "Hello"
+
+
+def test_a_damaged_reply_harms_no_other_chat(path: Path) -> None:
+    history, conversation = History(Store(path)), talk("Hi")
+    grow(conversation.begin_reply(), "Half")
+    history.save(talk("another"))
+    history.save(conversation)
+    history.store.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE messages SET facts = '{' WHERE state = 'streaming'")
+    db.commit()
+    db.close()
+    with Store(path) as store:
+        damaged, whole = store.chats()
+        assert store.load(whole.id).conversation.path()[0].content == "another"
+        with pytest.raises(HistoryError, match=f"chat {damaged.short_id} is damaged"):
+            store.load(damaged.id)
+
+
+def test_a_left_chat_stays_locked_until_it_is_saved(path: Path) -> None:
+    with History(Store(path)) as history:
+        left = talk("Hi")
+        history.save(left)
+        number = history.store.chats()[0].number
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        left.add_user("more")
+        history.save(talk("another"), patience_s=0.0)
+        assert history.store.locks.holds(number)
+        other.execute("ROLLBACK")
+        other.close()
+        history.save(Conversation())
+        assert not history.store.locks.holds(number)
+        assert history.store.load(history.store.chats()[1].id).conversation.path()[-1].content == "more"
 
 
 def test_a_new_process_with_the_old_one_s_id_means_nothing(path: Path) -> None:
@@ -302,8 +336,6 @@ def test_another_model_goes_on_from_the_text(path: Path) -> None:
 def test_the_last_used_chat_comes_first(history: History) -> None:
     first, second = save(history, "first"), save(history, "second")
     assert [chat.id for chat in history.store.chats()] == [second, first]
-    latest = history.store.latest()
-    assert latest is not None
     conversation = history.open(history.store.chat(first))
     history.save(conversation)
     assert history.store.chats()[0].id == second  # to look at it is not to use it
@@ -413,8 +445,10 @@ def test_c_goes_on_with_the_last_chat() -> None:
     opened.conversation.add_user("more")
     opened.history.save(opened.conversation)
     assert [chat.messages for chat in opened.history.store.chats()] == [3]
-    with pytest.raises(OptionError, match="-c: there is no saved chat"):  # the only one is open
-        open_chat(options(continue_last=True))
+    for flags in ({"continue_last": True}, {"resume": opened.history.store.chats()[0].short_id}):
+        with pytest.raises(OptionError, match=r"argument -[cr]: chat .* \(Hi\) is open in another window"):
+            open_chat(options(**flags))
+        assert len(open_chat(options(save=False, **flags)).conversation.path()) == 3  # a look at it
     opened.history.close()
 
 

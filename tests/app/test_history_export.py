@@ -206,6 +206,14 @@ def test_a_page_says_everything() -> None:
     assert "default-src 'none'" in export(saved(conversation), "html")
 
 
+def test_half_a_surrogate_pair_is_written_as_something_else() -> None:
+    conversation = talk("a\ud800b", "c")
+    conversation.path()[-1].note = "d\udfffe"
+    for output_format in ("md", "json", "html"):
+        text = export(saved(conversation), output_format)  # type: ignore[arg-type]
+        assert "a?b" in text.encode().decode()
+
+
 def test_markdown_is_what_was_written() -> None:
     conversation = talk("Hi", "It is **bold**.", system="Be brief.")
     reply = conversation.path()[-1]

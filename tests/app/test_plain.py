@@ -201,7 +201,7 @@ def test_jsonl_of_a_failed_reply_has_the_tokens_that_came(run: Run, capsys: pyte
         ("Try this:\n\n```py\nprint(1)\n```\n\nor\n\n```\nother\n```\n", "print(1)\n"),
         ("1. List\n\n   ~~~sh\n   ls\n     -l\n   ~~~\n", "ls\n  -l\n"),
         ("````\n```\ninner\n```\n````", "```\ninner\n```\n"),
-        ("```\nno end", "no end"),
+        ("```\nno end", "no end\n"),
         ("<think>\n```\nnot this\n```\n</think>\n\n```\nthis\n```", "this\n"),
     ],
 )

@@ -88,9 +88,9 @@ class Autosave:
         return True
 
     def close(self, patience_s: float) -> bool:
-        """The last save; then others may open the chat."""
+        """The last save; once that is done, others may open the chat."""
         saved = self.save(patience_s)
-        if self._number is not None and self._store.locks.holds(self._number):
+        if saved and self._number is not None:
             self._store.locks.release(self._number)
         return saved
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from qwen3_chat.app.chat.conversation import Message
 from qwen3_chat.app.chat.history.portable import to_json
+from qwen3_chat.app.chat.history.record import storable
 from qwen3_chat.app.chat.history.store import ChatSummary, SavedChat
 
 __all__ = ["FORMATS", "ExportFormat", "export", "file_name", "to_html", "to_markdown"]
@@ -27,7 +28,7 @@ _ENDS = {
 
 def export(chat: SavedChat, output_format: ExportFormat) -> str:
     """The chat in this format."""
-    return {"md": to_markdown, "json": to_json, "html": to_html}[output_format](chat)
+    return storable({"md": to_markdown, "json": to_json, "html": to_html}[output_format](chat))
 
 
 def file_name(chat: ChatSummary, output_format: ExportFormat) -> str:

@@ -188,9 +188,15 @@ def _copy(store: Store, chat: ChatSummary) -> Conversation:
 
 
 def _wanted(store: Store, options: ChatOptions) -> ChatSummary:
+    """The chat of -r, or the one that was used last."""
+    flag = "argument -c" if options.resume is None else "argument -r"
     if options.resume is not None:
-        return store.find(options.resume, "argument -r")
-    chat = store.latest()
-    if chat is None:
-        raise OptionError("argument -c: there is no saved chat to go on with")
+        chat = store.find(options.resume, flag)
+    elif chats := store.chats():
+        chat = chats[0]
+    else:
+        raise OptionError(f"{flag}: there is no saved chat to go on with")
+    if options.save and store.locks.taken_elsewhere(chat.number):
+        what = f"chat {chat.short_id} ({chat.title}) is open in another window"
+        raise OptionError(f"{flag}: {what}; close it there, or name another one with -r")
     return chat

@@ -20,28 +20,19 @@ __all__ = ["FORMAT_VERSION", "from_json", "import_chat", "to_json"]
 FORMAT, FORMAT_VERSION = "qwen3-chat", 1
 _CHAT = ("id", "title", "titled_by", "system", "created", "updated")
 _STATES = get_args(MessageState)
+_F32_MAX = (2 - 2**-23) * 2.0**127
 
 Check = Callable[[Any], bool]
 
 
 def to_json(chat: SavedChat) -> str:
-    """One object: the chat, and the messages of all branches with tokens, logprobs and timings. Ends with a newline."""
+    """One object: the chat, and the messages of all branches with tokens, logprobs and timings, a message a line."""
     conversation = chat.conversation
-    head = {name: getattr(chat.summary, name) for name in _CHAT}
-    return (
-        json.dumps(
-            {
-                "format": FORMAT,
-                "version": FORMAT_VERSION,
-                **head,
-                "first": conversation.next_of(None),
-                "messages": [_message(message, conversation) for message in conversation.messages()],
-            },
-            ensure_ascii=False,
-            indent=1,
-        )
-        + "\n"
-    )
+    head = {"format": FORMAT, "version": FORMAT_VERSION, **{name: getattr(chat.summary, name) for name in _CHAT}}
+    opening = json.dumps(head | {"first": conversation.next_of(None)}, ensure_ascii=False)
+    messages = (json.dumps(_message(each, conversation), ensure_ascii=False) for each in conversation.messages())
+    lines = ",\n".join(messages)
+    return f'{opening[:-1]}, "messages": [\n{lines}\n]}}\n'
 
 
 def _message(message: Message, conversation: Conversation) -> dict[str, Any]:
@@ -51,8 +42,8 @@ def _message(message: Message, conversation: Conversation) -> dict[str, Any]:
         "parent": message.parent,
         "next": conversation.next_of(message.id),
         "role": message.role,
-        "content": record.storable(message.content),
-        "thinking": record.storable(message.thinking),
+        "content": message.content,
+        "thinking": message.thinking,
         "state": message.state,
         "created": message.created,
         **record.facts_of(message),
@@ -185,7 +176,7 @@ def _list(check: Check) -> Check:
 
 def _real(value: Any) -> bool:
     """A logprob, which f32 must be able to hold."""
-    return _number(value) and abs(value) <= 3.4e38
+    return _number(value) and abs(value) <= _F32_MAX
 
 
 def _pair(value: Any) -> bool:

@@ -166,10 +166,6 @@ class Store:
         """All of them, the one used last first."""
         return self._summaries("deleted IS NULL ORDER BY updated DESC, number DESC")
 
-    def latest(self) -> ChatSummary | None:
-        """The chat used last of those that no other window has open."""
-        return next((chat for chat in self.chats() if not self.locks.taken_elsewhere(chat.number)), None)
-
     def chat(self, chat_id: str) -> ChatSummary:
         """The chat with exactly this id, deleted or not. Raises KeyError."""
         for found in self._summaries("id = ?", chat_id):
@@ -295,6 +291,7 @@ class Store:
 
     def rename(self, chat_id: str, title: str, titled_by: TitledBy = "person") -> None:
         """Give it a title."""
+        self._check_free(self.chat(chat_id))
         with self.writing() as db:
             db.execute("UPDATE chats SET title = ?, titled_by = ? WHERE id = ?", (title, titled_by, chat_id))
 
@@ -338,8 +335,9 @@ class Store:
             for row in db.execute(query, (chat,)).fetchall():
                 try:
                     message = record.message_of_row(dict(row) | self._pieces(row))
-                except record.DAMAGED as error:
-                    raise HistoryError(f"{self.path}: message {row['id']} is damaged: {error}") from error
+                except record.DAMAGED:  # `load` says so to whoever wants this chat; the others are not to suffer
+                    db.execute("UPDATE messages SET state = 'interrupted' WHERE number = ?", (row["number"],))
+                    continue
                 record.interrupt(message)
                 self.put_message(db, chat, message, row["next"])
 
