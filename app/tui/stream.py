@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.turn import Turn
     from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
 
-_SHORTEST = 0.04  # s between two flushes
+_SHORTEST = 0.1  # s between two flushes: words flow, and decoding, which waits for its slowest thread, loses little
 _FOLDED = 0.2  # s between two flushes of folded thinking, of which only the time and the tokens are shown
-_SHARE = 4.0  # a flush that cost t is followed by this many t of quiet: at most a fifth of one core
+_SHARE = 5.0  # a flush that cost t is followed by this many t of quiet: at most a sixth of one core
 
 
 class ReplyStream:
