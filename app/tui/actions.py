@@ -110,6 +110,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("view.palette", ("ctrl+p",), "Commands", "chat", "View", "commands", palette=False),
     Action("view.help", ("f1",), "Help: every key", "chat", "View", "help", slash="help"),
+    Action("view.find", ("ctrl+f",), "Find words in the chat", "chat", "View", slash="find"),
     Action("view.engine", ("f3",), "Engine panel: layers, KV cache, speed", "chat", "View", "engine", slash="engine"),
     Action("view.theme", (), "Theme", "chat", "View", slash="theme"),
     Action("view.page_up", ("pageup",), "Scroll up a page", "chat", "View", palette=False),

@@ -45,6 +45,8 @@ class ChatApp(App[None]):
 
         `session` and `clock` are given by tests.
         """
+        if not os.environ.get("NO_COLOR", "set"):
+            del os.environ["NO_COLOR"]  # an empty one asks for nothing, but Textual would obey it
         super().__init__()
         self.session = session or Session(options)
         self.clock = clock

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.code_blocks import code_blocks
 from qwen3_chat.app.chat.conversation import Message
+from qwen3_chat.app.tui.actions import Scope
 from qwen3_chat.app.tui.control.annotations import place_of
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.widgets.entry import Entry
+from qwen3_chat.app.tui.widgets.find_bar import FindBar
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
 
@@ -59,7 +61,8 @@ class Messages(Part):
     def moved(self) -> None:
         """The focus has changed: other keys matter on a message than in the prompt."""
         cursor = self.cursor
-        self.chat.query_one(HintLine).scope = "message" if cursor is not None else "prompt"
+        elsewhere: Scope = "chat" if self.chat.query_one(FindBar).has_focus_within else "prompt"
+        self.chat.query_one(HintLine).scope = "message" if cursor is not None else elsewhere
         message = cursor.message if cursor is not None else None
         place = place_of(message, self.session.conversation) if message is not None else ""
         self.chat.query_one(HeaderLine).place = place

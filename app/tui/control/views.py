@@ -5,6 +5,7 @@ from __future__ import annotations
 from qwen3_chat.app.chat.settings import settings_file
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
+from qwen3_chat.app.tui.widgets.find_bar import FindBar
 
 
 class Views(Part):
@@ -21,6 +22,17 @@ class Views(Part):
         if not (panel.is_open and self.chat.has_class("-narrow")):
             return False
         panel.toggle()
+        return True
+
+    def action_view_find(self) -> None:
+        """Find words in the chat."""
+        self.chat.query_one(FindBar).open()
+
+    def close_find(self) -> bool:
+        """Close the line for finding words. False if it is not open."""
+        if not self.chat.query_one(FindBar).close():
+            return False
+        self.chat.prompt.area.focus()
         return True
 
     def action_view_help(self) -> None:

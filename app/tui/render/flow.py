@@ -12,6 +12,7 @@ from rich.text import Text
 from textual.strip import Strip
 
 from qwen3_chat.app.tui.render.palette import Palette
+from qwen3_chat.app.tui.render.strips import DECORATION
 from qwen3_chat.app.tui.render.text import MIN_WIDTH, FlowText, clean
 
 
@@ -67,6 +68,10 @@ class GrowingText:
         self._lines[-1] += first
         self._lines.extend(more)
 
+    def forget(self) -> None:
+        """Give the strips back; they are made again when they are asked for."""
+        self._key, self._done, self._done_lines = None, [], 0
+
     def strips(self, palette: Palette, width: int) -> list[Strip]:
         """All lines, `width` cells each."""
         if self._key != (palette, width):
@@ -78,7 +83,7 @@ class GrowingText:
 
     def _wrap(self, line: str, palette: Palette, width: int) -> list[Strip]:
         style = Style(color=getattr(palette, self._colour), italic=True)
-        prefix = Strip([Segment(self._prefix, Style(color=palette.faint))], len(self._prefix))
+        prefix = Strip([Segment(self._prefix, Style(color=palette.faint) + DECORATION)], len(self._prefix))
         inner = max(1, width - len(self._prefix))
         return [
             Strip.join([prefix, strip]).adjust_cell_length(width)

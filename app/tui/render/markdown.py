@@ -7,6 +7,7 @@ and because every top-level block is rendered on its own.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +16,13 @@ from markdown_it.token import Token
 from textual.strip import Strip
 
 from qwen3_chat.app.tui.render.blocks import render_block
+from qwen3_chat.app.tui.render.formulas import add_formulas
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
 
 # HTML off: with it on, a model's `<div>` or `<think>` would be parsed away and shown as nothing.
-_PARSER = MarkdownIt("gfm-like", {"html": False})
-_BLOCKS = MarkdownIt("gfm-like", {"html": False}).disable(["inline", "linkify", "text_join"])
+_PARSER = add_formulas(MarkdownIt("gfm-like", {"html": False}))
+_BLOCKS = add_formulas(MarkdownIt("gfm-like", {"html": False})).disable(["inline", "linkify", "text_join"])
 
 References = dict[str, Any]
 
@@ -55,6 +57,7 @@ class _Rendered:
     done: list[Strip] = field(default_factory=list)
     done_blocks: int = 0
     tail: list[Strip] | None = None
+    known: dict[Hashable, list[Strip]] = field(default_factory=dict)  # pieces of the tail
 
 
 class GrowingMarkdown:
@@ -65,6 +68,7 @@ class GrowingMarkdown:
         self._tail: list[str] = [""]
         self._references: References = {}  # link definitions seen anywhere so far
         self._finished_references: References = {}
+        self._lines_came = False  # since blocks were last finished
         self._rendered: _Rendered | None = None
         if text:
             self.append(text)
@@ -75,17 +79,22 @@ class GrowingMarkdown:
         return "".join((*self._done, *self._tail))
 
     def append(self, text: str) -> None:
-        """Add text at the end. Cost: one block-level parse of the tail when a line was completed."""
+        """Add text at the end. Nothing is parsed before someone wants to see it."""
         text = clean(text)
         if not text:
             return
         self._tail.append(text)
+        self._lines_came = self._lines_came or "\n" in text
         if self._rendered is not None:
             self._rendered.tail = None
-        if "\n" in text:
-            self._finish_blocks()
+
+    def forget(self) -> None:
+        """Give the strips back; they are made again when they are asked for."""
+        self._rendered = None
 
     def _finish_blocks(self) -> None:
+        """Cost: one block-level parse of the tail."""
+        self._lines_came = False
         tail = "".join(self._tail)
         complete, newline, _ = tail.rpartition("\n")
         cut = _last_safe_cut(complete + newline, self._finished_references)
@@ -101,6 +110,8 @@ class GrowingMarkdown:
 
     def strips(self, palette: Palette, width: int) -> tuple[list[Strip], list[Strip]]:
         """Strips of the finished blocks and of the tail, each `width` cells wide. Neither list may be changed."""
+        if self._lines_came:
+            self._finish_blocks()
         rendered = self._rendered
         if rendered is None or rendered.key != (palette, width):
             rendered = self._rendered = _Rendered((palette, width))
@@ -119,20 +130,23 @@ class GrowingMarkdown:
             rendered.done_blocks = 0
         for source in self._done[rendered.done_blocks :]:
             tokens = _PARSER.parse(source, {"references": dict(self._references)})
-            _extend(rendered.done, _render_blocks(tokens, palette, width), width)
+            _extend(rendered.done, _render_blocks(tokens, palette, width, rendered.known), width)
+            rendered.known.clear()
         rendered.done_blocks = len(self._done)
         tail: list[Strip] = []
-        if strips := _render_blocks(tail_tokens, palette, width):
+        if strips := _render_blocks(tail_tokens, palette, width, rendered.known):
             if rendered.done:
                 tail.append(Strip.blank(width))
             tail.extend(strips)
         rendered.tail = tail
 
 
-def _render_blocks(tokens: list[Token], palette: Palette, width: int) -> list[Strip]:
+def _render_blocks(
+    tokens: list[Token], palette: Palette, width: int, known: dict[Hashable, list[Strip]]
+) -> list[Strip]:
     strips: list[Strip] = []
     for block in top_level_blocks(tokens):
-        _extend(strips, render_block(block, palette, width), width)
+        _extend(strips, render_block(block, palette, width, known), width)
     return strips
 
 

@@ -107,6 +107,12 @@ class Palette:
         """A Pygments style that goes with the palette."""
         return "one-dark" if self.dark else "friendly"
 
+    def found(self, *, chosen: bool) -> Style:
+        """How words that were looked for are marked. Without colour, too, the chosen ones stand out."""
+        if chosen:
+            return Style(color=self.background, bgcolor=self.warning, bold=True, underline=True)
+        return Style(color=self.warning, underline=True)
+
     @lru_cache(maxsize=8)  # noqa: B019 - palettes are few and live as long as the app
     def rich_theme(self) -> RichTheme:
         """Styles for Rich's Markdown elements."""

@@ -33,10 +33,11 @@ _WIDE = (
 # No line starts with one of these, and none ends with one of those.
 _CLOSING = "、。，．·：；？！…—～）］｝」』】》〉〕〗”’・ーゝゞ々ぁぃぅぇぉっゃゅょァィゥェォッャュョ％"
 _OPENING = "（［｛「『【《〈〔〖“‘"
+_BLANK = r"[^\S\u00a0\u202f]"  # but not the ones that forbid a break
 _ATOM = re.compile(
-    rf"\s*[{re.escape(_OPENING)}]*"
-    rf"(?:[{_WIDE}]|[^\s{_WIDE}{re.escape(_OPENING + _CLOSING)}]+|)"
-    rf"[{re.escape(_CLOSING)}]*\s*"
+    rf"{_BLANK}*[{re.escape(_OPENING)}]*"
+    rf"(?:[{_WIDE}]|(?:[^\s{_WIDE}{re.escape(_OPENING + _CLOSING)}]|[\u00a0\u202f])+|)"
+    rf"[{re.escape(_CLOSING)}]*{_BLANK}*"
 )
 
 

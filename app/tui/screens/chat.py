@@ -36,6 +36,7 @@ from qwen3_chat.app.tui.meters import Meters
 from qwen3_chat.app.tui.session import Session
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.entry import Entry
+from qwen3_chat.app.tui.widgets.find_bar import FindBar
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
 from qwen3_chat.app.tui.widgets.menu import Menu
@@ -81,7 +82,8 @@ class ChatScreen(Screen[None]):
         yield HeaderLine()
         with Horizontal(id="middle"):
             with Vertical(id="conversation"):
-                yield Transcript()
+                yield (transcript := Transcript())
+                yield FindBar(transcript)
             yield EnginePanel()
         yield StatusLine()
         yield QueueList()
@@ -146,6 +148,7 @@ class ChatScreen(Screen[None]):
             area.close_menu,
             partial(area.leave_search, keep=False),
             self.views.close_overlay,
+            self.views.close_find,
             self.messages.leave,
             self.editing.leave,
         )
@@ -169,6 +172,7 @@ class ChatScreen(Screen[None]):
         self.following.forget()
         self._meters.forget()
         self.choices.show_system()
+        self.query_one(FindBar).close()
         await self.transcript.clear()
         await self.show_path()
         self.transcript.latest()

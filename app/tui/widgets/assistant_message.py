@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,6 +15,7 @@ from qwen3_chat.app.chat.conversation import Message, ReplyStats
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.render.flow import GrowingText, flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
+from qwen3_chat.app.tui.render.strips import DECORATION
 from qwen3_chat.app.tui.render.text import clean
 from qwen3_chat.app.tui.widgets.entry import Entry
 
@@ -44,6 +46,15 @@ class AssistantMessage(Entry):
         if message.content:
             self._append_answer(message.content)
 
+    def _copy(self) -> Self:
+        copy = type(self)(self.message)
+        copy.unfolded, copy.waiting, copy.stats = self.unfolded, self.waiting, self.stats
+        copy._thinking, copy._answer = self._thinking, self._answer  # they may be behind the message: see `ReplyStream`
+        self._thinking.forget()
+        if self._answer is not None:
+            self._answer.forget()
+        return copy
+
     @property
     def sign(self) -> tuple[str, str]:
         """Streaming, stopped, failed or, quietly, complete: by shape first, then by colour."""
@@ -54,6 +65,11 @@ class AssistantMessage(Entry):
             "interrupted": ("■", palette.warning),
             "error": ("✗", palette.error),
         }.get(self.message.state, ("◆", palette.muted if self.message.dropped else palette.accent))
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """Thinking and answer."""
+        return self.message.thinking, self.message.content
 
     @property
     def copy_text(self) -> str:
@@ -67,6 +83,18 @@ class AssistantMessage(Entry):
             self._append_answer(answer)
         self.stats = stats
         self.changed()
+
+    def unfold(self, source: int) -> bool:
+        """Show the thinking, if it is that."""
+        hidden = source == 0 and not self.unfolded
+        if hidden:
+            self.toggle_thinking()
+        return hidden
+
+    def fold(self) -> None:
+        """Hide the thinking."""
+        if self.unfolded:
+            self.toggle_thinking()
 
     def _append_answer(self, text: str) -> None:
         if self._answer is None:
@@ -94,26 +122,34 @@ class AssistantMessage(Entry):
     def build(self, palette: Palette, width: int) -> list[Strip]:
         """Fold line, thinking, answer, measurements."""
         blank = Strip.blank(width)
-        strips: list[Strip] = []
+        strips = self._heading(palette, width)
+        heading = len(strips)
         self._thinking_line = None
         if self.message.thinking:
-            self._thinking_line = 0
+            self._thinking_line = heading
             strips += flow_strips(self._fold_line(palette, width), palette, width)
             if self.unfolded:
-                strips += self._thinking.strips(palette, width)
+                thinking = self._thinking.strips(palette, width)
+                self._source_lines[0] = range(len(strips), len(strips) + len(thinking))
+                strips += thinking
         streaming = self.message.state == "streaming"
         if self._answer is not None and self._answer.text:
             done, tail = self._answer.strips(palette, width)
-            strips += [blank] if strips else []
+            strips += [blank] if len(strips) > heading else []
+            self._source_lines[1] = range(len(strips), len(strips) + len(done) + len(tail))
             strips += done
             strips += _with_caret(tail, palette) if streaming else tail
-        elif streaming and not strips:
+        elif streaming and len(strips) == heading:
             strips += flow_strips(Text(self.waiting, Style(color=palette.muted, italic=True)), palette, width)
         if not streaming:
             footer = self._footer(palette, signed=bool(strips))
             strips += [blank] if strips else []
             strips += flow_strips(footer, palette, width)
         return strips
+
+    def _heading(self, palette: Palette, width: int) -> list[Strip]:
+        """Lines above everything else."""
+        return []
 
     def _fold_line(self, palette: Palette, width: int) -> Text:
         text = Text("▾ " if self.unfolded else "▸ ", Style(color=palette.accent))
@@ -124,7 +160,7 @@ class AssistantMessage(Entry):
                 parts[0] += f" for {format.seconds(self.stats.thinking_s)}"
             parts.append(f"{format.exact(self.stats.thinking_tokens)} tok")
         text.append(" · ".join(parts), Style(color=palette.muted))
-        how = "t" if self.has_focus else "click, or alt+↑ and t"
+        how = f"t {'folds' if self.unfolded else 'unfolds'} it" if self.has_focus else "click, or alt+↑ and t"
         if text.cell_len + 3 + len(how) <= width:
             text.append(f"   {how}", Style(color=palette.faint))
         return text
@@ -162,5 +198,5 @@ def _with_caret(strips: list[Strip], palette: Palette) -> list[Strip]:
     end = Strip([Segment(last.text.rstrip())]).cell_length
     if end >= last.cell_length:
         return strips
-    caret = Strip([Segment("▌", Style(color=palette.accent))], 1)
+    caret = Strip([Segment("▌", Style(color=palette.accent) + DECORATION)], 1)
     return [*strips[:-1], Strip.join([last.crop(0, end), caret, last.crop(end + 1)])]

@@ -6,14 +6,16 @@ A message made of many small widgets makes every reflow of a long chat slow; thi
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
+from typing import ClassVar, Self
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
@@ -23,14 +25,18 @@ from qwen3_chat.app.chat.conversation import Message as ChatMessage
 from qwen3_chat.app.tui.actions import bindings
 from qwen3_chat.app.tui.render.flow import flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
+from qwen3_chat.app.tui.render.search import Query, Span
+from qwen3_chat.app.tui.render.strips import is_decoration, marked, own_text, with_offsets
 
 GUTTER = 3  # cells: cursor bar, sign, blank
 _RIGHT = 1  # cells kept free at the right edge
 _MAX_WIDTH = 100  # cells; longer lines are hard to read
 
+Hit = tuple[int, int]  # which of an entry's sources, and the how-manieth find in it
+
 
 class Entry(Widget, can_focus=True):
-    """Base of everything in the transcript. Subclasses say what the lines are; this paints and selects them."""
+    """Base of everything in the transcript. Subclasses say what the lines are; this paints, selects and marks them."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("message")
     FOCUS_ON_CLICK = False  # typing goes on in the prompt after a click
@@ -53,10 +59,19 @@ class Entry(Widget, can_focus=True):
         self._painted_for: tuple[Palette, int] | None = None
         self._annotation = ""
         self._dimmed = False
+        self._successor: Self | None = None
+        self._query: Query | None = None
+        self._hit: Hit | None = None
+        self._spans: dict[Hit, list[Span]] | None = None  # None: to be looked for
+        self._source_lines: dict[int, range] = {}  # where `build` put each of `sources`
 
     @abstractmethod
     def build(self, palette: Palette, width: int) -> list[Strip]:
-        """All lines of the entry, `width` cells each."""
+        """All lines of the entry, `width` cells each. Notes in `_source_lines` which of them show which source."""
+
+    @abstractmethod
+    def _copy(self) -> Self:
+        """A new entry that shows the same and goes on in the same way."""
 
     @property
     def sign(self) -> tuple[str, str]:
@@ -64,21 +79,51 @@ class Entry(Widget, can_focus=True):
         return " ", ""
 
     @property
+    def sources(self) -> Sequence[str]:
+        """The texts in which words are found, in the order in which they are shown."""
+        return ()
+
+    @property
     def copy_text(self) -> str:
         """What copying the entry gives: the source, not the picture."""
-        return "\n".join(strip.text.rstrip() for strip in self._painted)
+        return "\n".join(self.sources)
 
     @property
     def palette(self) -> Palette:
         """The palette of the current theme."""
         return Palette.of(self.app)
 
+    # Taken off the screen and put back
+
+    @property
+    def current(self) -> Self:
+        """This entry, or the one that stands for it since it was taken off the screen: a widget is mounted but once."""
+        entry = self
+        while entry._successor is not None:
+            entry = entry._successor
+        return entry
+
+    @property
+    def replaced(self) -> bool:
+        """Another entry stands for this one."""
+        return self._successor is not None
+
+    def successor(self) -> Self:
+        """An entry for the same content that can be mounted once this one is removed."""
+        self._successor = self._copy()
+        self._successor.mark(self._query, self._hit)
+        self._successor.annotate(self._annotation, dimmed=self._dimmed)
+        return self._successor
+
+    # Painting
+
     def strips(self, width: int) -> list[Strip]:
         """The lines for a content width, from the cache where nothing changed."""
         key = (self.palette, max(1, min(width - GUTTER - _RIGHT, _MAX_WIDTH)))
         if key != self._painted_for:
+            self._source_lines = {}
             self._painted = self.build(*key) + self._annotation_strips(*key)
-            self._painted_for = key
+            self._painted_for, self._spans = key, None
         return self._painted
 
     def annotate(self, text: str, *, dimmed: bool = False) -> None:
@@ -86,6 +131,7 @@ class Entry(Widget, can_focus=True):
         if (text, dimmed) != (self._annotation, self._dimmed):
             self._annotation, self._dimmed = text, dimmed
             self.changed()
+            self.refresh()
 
     def _annotation_strips(self, palette: Palette, width: int) -> list[Strip]:
         if not self._annotation:
@@ -93,11 +139,16 @@ class Entry(Widget, can_focus=True):
         return flow_strips(Text(self._annotation, Style(color=palette.warning, italic=True)), palette, width)
 
     def changed(self) -> None:
-        """The content is new: paint again, and lay out again only if the height is another."""
-        before = len(self._painted)
+        """The content is new: paint the lines that are others now, and lay out again only if the height is another."""
+        before, width = self._painted, self.content_size.width
         self._painted_for = None
-        width = self.content_size.width
-        self.refresh(layout=not width or len(self.strips(width)) != before)
+        if not width:
+            self.refresh(layout=True)
+            return
+        after = self.strips(width)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+        lines = Region(0, same, width, max(len(before), len(after)) - same)
+        self.refresh(Region(0, 0, width, 1), lines, layout=len(before) != len(after))  # on the first line is the sign
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Lines at that width."""
@@ -112,22 +163,77 @@ class Entry(Widget, can_focus=True):
             return Strip.blank(width, base)
         palette = self.palette
         line = strips[y].apply_style(Style(dim=True)) if self._dimmed else strips[y]
+        line = self._with_hits(line, y, palette)
         if (selection := self.text_selection) is not None and (span := selection.get_span(y)) is not None:
-            line = _highlighted(line, *span)
-        bar = Segment("▎" if self.has_focus else " ", Style(color=palette.accent))
+            line = marked(line, *span, Style(reverse=True))
+        # Pressing the mouse in the gutter begins with the line's first character.
+        edge = Style.from_meta({"offset": (-GUTTER, y)})
+        bar = Segment("▎" if self.has_focus else " ", Style(color=palette.accent) + edge)
         sign, colour = self.sign if y == 0 else (" ", "")
-        gutter = Strip([bar, Segment(f"{sign} ", Style(color=colour or palette.accent, bold=True))], GUTTER)
-        return Strip.join([gutter, line.apply_offsets(0, y)]).adjust_cell_length(width).apply_style(base)
+        gutter = Strip([bar, Segment(f"{sign} ", Style(color=colour or palette.accent, bold=True) + edge)], GUTTER)
+        return Strip.join([gutter, with_offsets(line, y)]).adjust_cell_length(width).apply_style(base)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected text of this entry."""
-        lines = "\n".join(strip.text.rstrip() for strip in self.strips(self.content_size.width))
-        return selection.extract(lines), "\n"
+        """The selected text of this entry, as it is displayed, without bars and labels."""
+        lines: list[str] = []
+        for y, strip in enumerate(self.strips(self.content_size.width)):
+            if (span := selection.get_span(y)) is not None and not is_decoration(strip):
+                start, end = span
+                lines.append(own_text(strip)[max(0, start) : None if end < 0 else end])
+        return "\n".join(lines), "\n"
 
     def watch_has_focus(self, has_focus: bool) -> None:
         """Show or hide the cursor bar, and what only the cursor says."""
         super().watch_has_focus(has_focus)
         self.changed()
+        self.refresh()
+
+    # Finding
+
+    def mark(self, query: Query | None, hit: Hit | None) -> None:
+        """Mark every find of the query, and one of them above the others."""
+        if (query, hit) != (self._query, self._hit):
+            if query != self._query:
+                self._spans = None
+            self._query, self._hit = query, hit
+            self.refresh()
+
+    def unfold(self, source: int) -> bool:
+        """Show the lines of that source. False if they are shown already."""
+        return False
+
+    def fold(self) -> None:
+        """Take an `unfold` back."""
+
+    def line_of(self, hit: Hit) -> int:
+        """The line on which a find begins; the nearest before it where the picture has fewer finds than the source."""
+        source, number = hit
+        spans = self._find()
+        while number > 0 and not spans.get((source, number)):
+            number -= 1
+        found = spans.get((source, number))
+        return found[0].line if found else self._source_lines.get(source, range(1)).start
+
+    def _find(self) -> dict[Hit, list[Span]]:
+        """Every find in the lines as they are now."""
+        strips = self.strips(self.content_size.width)
+        if self._spans is None:
+            self._spans = {}
+            query = self._query or Query("")
+            for source, lines in self._source_lines.items():
+                found = query.spans([own_text(strips[line]) for line in lines])
+                for number, spans in enumerate(found):
+                    self._spans[source, number] = [replace(span, line=span.line + lines.start) for span in spans]
+        return self._spans
+
+    def _with_hits(self, line: Strip, y: int, palette: Palette) -> Strip:
+        for hit, spans in self._find().items() if self._query is not None else ():
+            for span in spans:
+                if span.line == y:
+                    line = marked(line, span.start, span.end, palette.found(chosen=hit == self._hit))
+        return line
+
+    # What its keys do
 
     def action_message_previous(self) -> None:
         """Cursor up."""
@@ -152,14 +258,3 @@ class Entry(Widget, can_focus=True):
 
     def action_message_thinking(self) -> None:
         """Only replies have thinking to unfold."""
-
-
-def _highlighted(strip: Strip, start: int, end: int) -> Strip:
-    """The strip with characters start..end shown in reverse (end -1: to the end). Positions count characters."""
-    text = strip.text
-    left = cell_len(text[:start])
-    right = strip.cell_length if end < 0 else cell_len(text[:end])
-    if right <= left:
-        return strip
-    parts = [strip.crop(0, left), strip.crop(left, right).apply_style(Style(reverse=True)), strip.crop(right)]
-    return Strip.join(parts)

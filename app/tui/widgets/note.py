@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Self
 
 from rich.style import Style
 from rich.text import Text
@@ -27,6 +28,9 @@ class Note(Entry):
         self.why = clean(why)
         self.what_next = clean(what_next)
 
+    def _copy(self) -> Self:
+        return type(self)(self.kind, self.what, self.why, self.what_next)
+
     def _colour(self, palette: Palette) -> str:
         return {"error": palette.error, "warning": palette.warning, "info": palette.muted}[self.kind]
 
@@ -36,9 +40,9 @@ class Note(Entry):
         return _SIGNS[self.kind], self._colour(self.palette)
 
     @property
-    def copy_text(self) -> str:
+    def sources(self) -> Sequence[str]:
         """All of it."""
-        return "\n".join(part for part in (self.what, self.why, self.what_next) if part)
+        return ("\n".join(part for part in (self.what, self.why, self.what_next) if part),)
 
     def build(self, palette: Palette, width: int) -> list[Strip]:
         """What in bold, why, and what next after an arrow."""
@@ -49,4 +53,5 @@ class Note(Entry):
             strips += flow_strips(Text(self.why), palette, width)
         if self.what_next:
             strips += flow_strips(Text(f"→ {self.what_next}", Style(color=palette.muted)), palette, width)
+        self._source_lines[0] = range(len(strips))
         return strips

@@ -20,8 +20,8 @@ class SummaryMessage(AssistantMessage):
         sign, colour = super().sign
         return ("Σ", self.palette.muted if self.message.dropped else colour) if sign == "◆" else (sign, colour)
 
-    def build(self, palette: Palette, width: int) -> list[Strip]:
-        """A heading that says what it is for, and the summary."""
+    def _heading(self, palette: Palette, width: int) -> list[Strip]:
+        """What it is for."""
         state = self.message.state
         if state == "streaming":
             heading, what = "Summing up the older messages", ""
@@ -32,4 +32,4 @@ class SummaryMessage(AssistantMessage):
         else:
             heading, what = "Summary of the older messages", ", sent in their stead (/uncompact takes it back)"
         title = Text.assemble((heading, Style(color=palette.secondary, bold=True)), (what, Style(color=palette.muted)))
-        return flow_strips(title, palette, width) + super().build(palette, width)
+        return flow_strips(title, palette, width)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
@@ -22,17 +25,22 @@ class UserMessage(Entry):
         super().__init__()
         self.message: Message = message
 
+    def _copy(self) -> Self:
+        return type(self)(self.message)
+
     @property
     def sign(self) -> tuple[str, str]:
         """The same sign as the prompt's."""
         return "❯", self.palette.muted if self.message.dropped else ""
 
     @property
-    def copy_text(self) -> str:
+    def sources(self) -> Sequence[str]:
         """The text as typed."""
-        return self.message.content
+        return (self.message.content,)
 
     def build(self, palette: Palette, width: int) -> list[Strip]:
         """The text."""
         colour = palette.muted if self.message.dropped else palette.foreground
-        return flow_strips(Text(clean(self.message.content), Style(color=colour)), palette, width)
+        strips = flow_strips(Text(clean(self.message.content), Style(color=colour)), palette, width)
+        self._source_lines[0] = range(len(strips))
+        return strips

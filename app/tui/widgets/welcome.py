@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from rich.style import Style
 from rich.text import Text
@@ -44,6 +45,11 @@ class Welcome(Entry):
         self._facts: ModelFacts | None = None
         self._stage: Stage | None = None
         self._failed = False
+
+    def _copy(self) -> Self:
+        copy = type(self)(self._folder, self._keymap)
+        copy._facts, copy._stage, copy._failed = self._facts, self._stage, self._failed
+        return copy
 
     @property
     def sign(self) -> tuple[str, str]:

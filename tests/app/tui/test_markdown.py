@@ -39,6 +39,7 @@ PIECES = st.sampled_from(
         ),
         *("`", "**", "*", "_", "~~", "|", "|-|-|\n", "| a | b |\n", "[a]", "[a]: /url\n", "[a]: ", '"title', "'t\n"),
         *("](x)", "![i](j)", "https://a.example/b "),
+        *("$", "$$", "$$\n", "\\(", "\\)", "\\[\n", "\\]\n", "x^2", "\\frac{a}", "[ ] ", "- [x] ", "e\u0301", "\u202e"),
     ]
 )
 DOCUMENTS = st.lists(PIECES, max_size=40).map("".join)
@@ -129,6 +130,7 @@ def test_a_link_shows_where_it_leads() -> None:
         ("使用 RoPE 的原因是因为二维旋转", 12, ["使用 RoPE 的", "原因是因为二", "维旋转"]),
         ("这样一行不会，断", 12, ["这样一行不", "会，断"]),
         ("他说「你好」吗", 6, ["他说", "「你", "好」吗"]),
+        ("reused 1\u00a0204 of 1\u00a0612", 18, ["reused 1\u00a0204 of", "1\u00a0612"]),
         ("plain words wrap here", 11, ["plain words", "wrap here"]),
         ("abcdefghijkl", 5, ["abcde", "fghij", "kl"]),
     ],
