@@ -148,6 +148,10 @@ def _set(weights: _core.Weights, slot: str, layer: int, tensor: Tensor) -> None:
 
 def set_encoded(weights: _core.Weights, slot: str, layer: int, tensor: QuantizedTensor, *, mapped: bool) -> None:
     """Fill a slot with a quantized matrix. Raises CheckpointError naming the slot and the array."""
+    place = slot if layer < 0 else f"{slot}[{layer}]"
+    for role, (array, _, _) in tensor.parts.items():
+        if not hasattr(array, "__dlpack__"):
+            raise CheckpointError(f"{place} {role}: expected a numpy or torch array, got {type(array).__name__}")
     weights.set_encoded(
         slot,
         layer,

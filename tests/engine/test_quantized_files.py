@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -16,11 +18,12 @@ from dummy_models import Array, append, random_ids, relative_error, rms_error
 from quantizers import quantize_checkpoint
 from rounded import RoundedReference
 
-from qwen3_chat.engine import Engine
+from qwen3_chat.engine import CheckpointError, Engine, QuantizedTensor, Qwen3Meta, Qwen3Weights
 from qwen3_chat.models import demo
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.demo.dialogues import dialogue, render
 from qwen3_chat.models.reference import Reference
+from qwen3_chat.models.tensors import RawTensor
 from qwen3_chat.models.tokenizer import Tokenizer
 
 Method = Callable[[], tuple[quantizers.Store, dict[str, Any]]]
@@ -159,6 +162,73 @@ def test_other_types_when_asked(tmp_path: Path, name: str, weights: Any) -> None
     assert error <= {"bf16": 0.02, "int8": 0.05, "int4": 0.5}[weights]
 
 
+def in_memory(folder: Path) -> tuple[Qwen3Meta, dict[str, Any]]:
+    """The slots of a checkpoint as arrays of one's own."""
+    slots: dict[str, Any] = {}
+    with Checkpoint.open(folder) as checkpoint:
+        meta = Qwen3Meta.from_config(checkpoint.config)
+        for slot, layer, tensor in checkpoint.weights():
+            value: Any
+            if isinstance(tensor, RawTensor):
+                value = tensor.float32()
+            else:
+                value = QuantizedTensor.of(tensor)
+                parts = {role: (array.copy(), dtype, shape) for role, (array, dtype, shape) in value.parts.items()}
+                value = dataclasses.replace(value, parts=parts)
+            if layer < 0:
+                slots[slot] = value
+            else:
+                slots.setdefault(slot, []).append(value)
+    return meta, slots
+
+
+@pytest.mark.parametrize("name", ["fp8, 128 x 128", "awq", "gptq, 4 bits, act-order", "pack-quantized, 4 bits"])
+def test_weights_in_memory(tmp_path: Path, name: str) -> None:
+    """The same arrays, not from a file: the same bits."""
+    folder, _ = written(tmp_path, FORMATS[name])
+    ids = random_ids(40, SHAPE["vocab"])
+    with Engine.load(folder, kv="f32") as engine:
+        expected = engine.forward(ids)
+    meta, slots = in_memory(folder)
+    with Engine.from_weights(meta, Qwen3Weights(**slots), kv="f32") as engine:
+        assert np.array_equal(engine.forward(ids), expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"encoding": "q3_k"}, "encoding q3_k is not known"),
+        ({"bits": 5}, "5 bits"),
+        ({"shape": (192, 127)}, r"shape \[192, 127\]; expected \[192, 128\]"),
+        ({"block_columns": 16}, r"gptq scales have shape \[4, 192\]; expected \[8, 192\]"),
+        ({"block_columns": 0}, "less than one"),
+        ({"block_rows": 2}, "only fp8"),
+        ({"parts": {}}, "values are missing"),
+        ({"parts": {"weights": (np.zeros(1, np.uint8), "u8", (1,))}}, "weights: is no part"),
+        ({"parts": {"values": (np.zeros(1, np.uint8), "i64", (1,))}}, "element type i64"),
+        ({"parts": {"values": (np.zeros(3, np.uint8), "i32", (1,))}}, "3 bytes do not hold .* 4"),
+        ({"parts": {"values": (np.zeros((4, 4), np.uint8)[:, ::2], "u8", (4, 2))}}, "not contiguous"),
+        ({"parts": {"values": ([1, 2], "u8", (2,))}}, "got list"),
+    ],
+    ids=str,
+)
+def test_arrays_in_memory_that_are_no_matrix(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    folder, _ = written(tmp_path, quantizers.gptq)
+    meta, slots = in_memory(folder)
+    slots["mlp_up_proj"][1] = dataclasses.replace(slots["mlp_up_proj"][1], **change)
+    with pytest.raises(CheckpointError, match=rf"mlp_up_proj\[1\].*{words}"):
+        Engine.from_weights(meta, Qwen3Weights(**slots))
+
+
+def test_a_norm_cannot_be_quantized(tmp_path: Path) -> None:
+    folder, _ = written(tmp_path, quantizers.gptq)
+    meta, slots = in_memory(folder)
+    part = (np.zeros(128, np.uint8), "i8", (128,))
+    slots["output_norm"] = QuantizedTensor("int8", (128,), {"values": part})
+    with pytest.raises(CheckpointError, match="output_norm: is no matrix"):
+        Engine.from_weights(meta, Qwen3Weights(**slots))
+
+
 COSTS: dict[str, tuple[Method, str, float]] = {  # in nats, to the weights that the file means
     "fp8 in int8": (quantizers.fp8, "auto", 1e-3),
     "fp8 in bf16": (quantizers.fp8, "bf16", 1e-4),
@@ -185,8 +255,6 @@ def test_what_it_costs_a_trained_model(
     tmp_path: Path, method: Method, weights: Any, bound: float, record_property: Callable[[str, object], None]
 ) -> None:
     """On conversations that it has not seen, to the same file kept in float32."""
-    import shutil
-
     shutil.copytree(demo.path(), tmp_path, dirs_exist_ok=True)
     quantize_checkpoint(tmp_path, method())
     tokenizer = Tokenizer.from_folder(tmp_path)
