@@ -7,8 +7,8 @@
 
 namespace qwen3::cpu {
 
-// out, zeroed, = the panel: integers that fit are kept, with their scales rounded to bf16; all else is rounded from
-// floats.
+// out, zeroed, = the panel: integers are kept where they fit, with their scales rounded to bf16; all else is rounded
+// from floats.
 void fill_decoded(const MatrixReader& reader, const Slice& slice, WeightType type, const Kernels& kernels,
                   int64_t panel, std::byte* out);
 
