@@ -160,9 +160,9 @@ def _groups_with_minima(weight: Array, levels: int) -> tuple[Bytes, Bytes]:
     """What Q4_K and Q5_K share: the head of each block, [n, 16], and values 0 .. levels, [n, 8, 32]."""
     groups = weight.reshape(-1, 8, 32)
     low, high = np.minimum(groups.min(2), 0), groups.max(2)
-    step = np.maximum((high - low) / levels, 1e-8)
+    step = np.maximum((high - low) / levels, 1e-4)  # of zeros, too: a scale of 0 cannot be divided by
     d = (step.max(1, keepdims=True) / 63).astype(np.float16)
-    dmin = (np.maximum((-low).max(1, keepdims=True), 1e-8) / 63).astype(np.float16)
+    dmin = (np.maximum((-low).max(1, keepdims=True), 1e-4) / 63).astype(np.float16)
     scale = np.clip(np.rint(step / d), 1, 63).astype(np.uint8)  # [n, 8]
     minimum = np.clip(np.rint(-low / dmin), 0, 63).astype(np.uint8)
     effective = d.astype(np.float32) * scale

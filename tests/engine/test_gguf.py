@@ -14,8 +14,10 @@ from dummy_models import append, random_ids, relative_error, rms_error
 from gguf import GGMLQuantizationType as Type
 from gguf_files import Array, write_gguf
 from rounded import RoundedReference
+from trained import cost, widened_demo
 
 from qwen3_chat.engine import Engine
+from qwen3_chat.models import demo
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.reference import Reference
 
@@ -107,6 +109,36 @@ def test_blocks_of_32_are_kept(tmp_path: Path, kind: Type) -> None:
             one = [int(token)]
             errors.append(rms_error(engine.forward(one), keeping.forward(one).numpy()))
     assert np.median(errors) <= 1e-5
+
+
+COSTS: dict[str, tuple[Kind, float]] = {  # in nats, to the weights that the file means
+    "F16": (all_of(Type.F16), 1e-5),
+    "Q8_0": (all_of(Type.Q8_0), 1e-3),
+    "Q6_K": (all_of(Type.Q6_K), 1e-3),
+    "Q5_K": (all_of(Type.Q5_K), 1e-3),
+    "Q4_0": (all_of(Type.Q4_0), 1e-3),
+    "Q4_K": (all_of(Type.Q4_K), 5e-2),
+    "Q4_K and Q6_K": (medium, 5e-2),
+}
+
+
+def test_the_widened_model_is_the_same(tmp_path: Path) -> None:
+    ids = random_ids(60, 2000)
+    with Engine.load(demo.path(), weights="f32", kv="f32") as engine:
+        expected = engine.forward(ids)
+    with Engine.load(widened_demo(tmp_path), weights="f32", kv="f32") as engine:
+        assert relative_error(engine.forward(ids), expected) <= 1e-5
+
+
+@pytest.mark.parametrize(("kind", "bound"), COSTS.values(), ids=COSTS)
+def test_what_it_costs_a_trained_model(
+    tmp_path: Path, kind: Kind, bound: float, record_property: Callable[[str, object], None]
+) -> None:
+    folder = widened_demo(tmp_path)
+    write_gguf(folder / "model.gguf", folder, kind)
+    nats = cost(folder / "model.gguf", "auto")
+    record_property("nats", nats)
+    assert nats <= bound
 
 
 @pytest.mark.parametrize("tied", [True, False])
