@@ -14,6 +14,7 @@ from qwen3_chat.models.errors import CheckpointError, ConfigError
 from qwen3_chat.models.files import describe, file_exists
 from qwen3_chat.models.formats.gguf import ENDING, GgufFile
 from qwen3_chat.models.gguf_tokenizer import read_template, read_tokenizer
+from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
 from qwen3_chat.models.tensors import Layout, Part, Stored
 from qwen3_chat.models.tokenizer import Tokenizer
 
@@ -151,20 +152,17 @@ class GgufModel:
         self.close()
 
     def _read_config(self) -> Qwen3Config:
+        try:
+            return self._config_of_metadata()
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from None
+
+    def _config_of_metadata(self) -> Qwen3Config:
         architecture = self._metadata.get("general.architecture")
         if architecture == "qwen3moe":
-            raise ConfigError(
-                f"{self.path}: a mixture-of-experts model (qwen3moe) is not supported yet; dense Qwen3 models are"
-            )
+            raise ConfigError("a mixture-of-experts model (qwen3moe) is not supported yet; dense Qwen3 models are")
         if architecture != ARCHITECTURE:
-            raise ConfigError(
-                f'{self.path}: general.architecture is {describe(architecture)}; only "{ARCHITECTURE}" is supported'
-            )
-        scaling = self._metadata.get("qwen3.rope.scaling.type")
-        if scaling not in (None, "none"):
-            raise ConfigError(
-                f"{self.path}: qwen3.rope.scaling.type is {describe(scaling)}, which is not supported yet"
-            )
+            raise ConfigError(f'general.architecture is {describe(architecture)}; only "{ARCHITECTURE}" is supported')
         embedding = self._files.get("model.embed_tokens.weight")
         if embedding is None or len(embedding.entry.shape) != 2:
             raise CheckpointError(f"{self.path}: tensor 'token_embd.weight' is missing")
@@ -172,27 +170,42 @@ class GgufModel:
         for name in ("attention.value_length", "rope.dimension_count"):
             other = self._metadata.get(f"qwen3.{name}", head_dim)
             if other != head_dim:
-                raise ConfigError(
-                    f"{self.path}: qwen3.{name} is {describe(other)}, but qwen3.attention.key_length is {head_dim}"
-                )
-        try:
-            return Qwen3Config(
-                vocab_size=embedding.entry.shape[0],
-                hidden_size=self._number("embedding_length"),
-                num_hidden_layers=self._number("block_count"),
-                num_attention_heads=self._number("attention.head_count"),
-                num_key_value_heads=self._number("attention.head_count_kv"),
-                head_dim=head_dim,
-                intermediate_size=self._number("feed_forward_length"),
-                max_position_embeddings=self._number("context_length"),
-                rms_norm_eps=self._number("attention.layer_norm_rms_epsilon"),
-                rope_theta=self._number("rope.freq_base"),
-                tie_word_embeddings="lm_head.weight" not in self._files,
-                dtype="float32",
-                eos_token_ids=self._end_ids(),
+                raise ConfigError(f"qwen3.{name} is {describe(other)}, but qwen3.attention.key_length is {head_dim}")
+        return Qwen3Config(
+            vocab_size=embedding.entry.shape[0],
+            hidden_size=self._number("embedding_length"),
+            num_hidden_layers=self._number("block_count"),
+            num_attention_heads=self._number("attention.head_count"),
+            num_key_value_heads=self._number("attention.head_count_kv"),
+            head_dim=head_dim,
+            intermediate_size=self._number("feed_forward_length"),
+            max_position_embeddings=self._number("context_length"),
+            rms_norm_eps=self._number("attention.layer_norm_rms_epsilon"),
+            rope_theta=self._number("rope.freq_base"),
+            tie_word_embeddings="lm_head.weight" not in self._files,
+            dtype="float32",
+            eos_token_ids=self._end_ids(),
+            rope_scaling=self._rope_scaling(),
+        )
+
+    def _rope_scaling(self) -> YarnScaling | None:
+        kind = self._metadata.get("qwen3.rope.scaling.type")
+        if kind in (None, "none"):
+            return None
+        if kind != "yarn":
+            raise ConfigError(f'qwen3.rope.scaling.type is {describe(kind)}, which is not supported, only "yarn" is')
+        attention = self._metadata.get("qwen3.rope.scaling.attn_factor", 1)
+        if attention != 1:
+            raise ConfigError(
+                f"qwen3.rope.scaling.attn_factor is {describe(attention)}, which is not supported, only 1 is"
             )
-        except ConfigError as error:
-            raise ConfigError(f"{self.path}: {error}") from None
+        scaling = {
+            "rope_type": "yarn",
+            "factor": self._number("rope.scaling.factor"),
+            "original_max_position_embeddings": self._number("rope.scaling.original_context_length"),
+            **{name: self._metadata.get(f"qwen3.rope.scaling.yarn_{name}") for name in ("beta_fast", "beta_slow")},
+        }
+        return parse_rope_scaling({k: v for k, v in scaling.items() if v is not None}, "qwen3.rope.scaling")
 
     def _end_ids(self) -> tuple[int, ...]:
         ids = [self._metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS]
@@ -205,7 +218,7 @@ class GgufModel:
         """A metadata value of the architecture's; Qwen3Config checks what it is."""
         key = f"{ARCHITECTURE}.{name}"
         if key not in self._metadata:
-            raise ConfigError(f"{self.path}: {key} is missing")
+            raise ConfigError(f"{key} is missing")
         return self._metadata[key]
 
 

@@ -19,6 +19,7 @@ from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError, Qwen3Error
 from qwen3_chat.models.formats.gguf import GgufFile, is_gguf
 from qwen3_chat.models.gguf import GgufModel
+from qwen3_chat.models.rope_scaling import YarnScaling
 from qwen3_chat.models.tokenizer import Tokenizer
 
 SHAPE: dict[str, Any] = {
@@ -46,7 +47,7 @@ def refused(path: Path, *words: str, error: type[Qwen3Error] = CheckpointError) 
         model.checkpoint()
     for word in (path.name, *words):
         assert word in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and str(caught.value).count(str(path.parent)) == 1
 
 
 # ---- what is read ---------------------------------------------------------------------------------------------------
@@ -63,6 +64,14 @@ def test_configuration(tmp_path: Path, tied: bool) -> None:
                   "eos_token_ids"):  # fmt: skip
         assert getattr(config, field) == getattr(expected, field), field
     assert config.rms_norm_eps == pytest.approx(expected.rms_norm_eps, rel=1e-6)  # the file has it in float32
+
+
+def test_yarn(tmp_path: Path) -> None:
+    keys = {"type": "yarn", "factor": 4.0, "original_context_length": 256, "yarn_beta_fast": 16.0}
+    path = write(tmp_path, metadata={f"qwen3.rope.scaling.{key}": value for key, value in keys.items()})
+    with GgufModel(path) as model:
+        assert model.config.rope_scaling == YarnScaling(4.0, 256, beta_fast=16.0)
+        assert model.config.longest_context == 1024
 
 
 def test_tokenizer_reads_and_writes_as_the_original(tmp_path: Path) -> None:
@@ -118,7 +127,17 @@ def test_ending(tmp_path: Path) -> None:
         ({"qwen3.attention.value_length": 64}, ("value_length is 64", "key_length is 32"), ConfigError),
         ({"qwen3.rope.dimension_count": 16}, ("rope.dimension_count is 16",), ConfigError),
         ({"qwen3.rope.freq_base": float("inf")}, ("rope_theta",), ConfigError),
-        ({"qwen3.rope.scaling.type": "yarn"}, ("rope.scaling.type", "yarn"), ConfigError),
+        ({"qwen3.rope.scaling.type": "longrope"}, ("rope.scaling.type", "longrope"), ConfigError),
+        ({"qwen3.rope.scaling.type": "yarn"}, ("qwen3.rope.scaling.factor is missing",), ConfigError),
+        (
+            {
+                "qwen3.rope.scaling.type": "yarn",
+                "qwen3.rope.scaling.factor": -4.0,
+                "qwen3.rope.scaling.original_context_length": 256,
+            },
+            ("qwen3.rope.scaling.factor is -4.0",),
+            ConfigError,
+        ),
         ({"qwen3.feed_forward_length": "many"}, ("intermediate_size", "many"), ConfigError),
         ({"qwen3.feed_forward_length": 128}, ("ffn_gate.weight", "[96, 64]", "[128, 64]"), CheckpointError),
         ({"tokenizer.ggml.eos_token_id": 10**6}, ("eos_token_id is 1000000",), ConfigError),
