@@ -46,7 +46,9 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    parser.add_argument("--model", metavar="PATH", help="a checkpoint folder: config.json, tokenizer.json, safetensors")
+    parser.add_argument(
+        "--model", metavar="PATH", help="a checkpoint folder (config.json, tokenizer.json, safetensors) or a .gguf file"
+    )
 
     front = parser.add_mutually_exclusive_group()
     front.add_argument(

@@ -5,12 +5,15 @@
 #include <nanobind/ndarray.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "qwen3/engine.hpp"
 
@@ -75,9 +78,17 @@ public:
 
     void set(const std::string& slot, int64_t layer, const nb::ndarray<nb::ro>& array,
              const std::optional<std::string>& dtype, std::optional<std::vector<int64_t>> shape, bool mapped);
+    // A quantized matrix: its arrays by role (values, scales, zeros, group_index), each with its element type and
+    // shape.
+    using Parts = std::map<std::string, std::tuple<nb::ndarray<nb::ro>, std::string, std::vector<int64_t>>>;
+    void set_encoded(const std::string& slot, int64_t layer, const std::string& encoding,
+                     const std::vector<int64_t>& shape, const Parts& parts, int bits, int64_t block_rows,
+                     int64_t block_columns, int zero_offset, bool mapped);
     const Weights& view() const { return weights_; }
 
 private:
+    TensorView& slot_at(const std::string& slot, int64_t layer);
+
     Weights weights_;
     int64_t nlayer_;
     std::vector<nb::ndarray<nb::ro>> arrays_;

@@ -1,7 +1,9 @@
 #include "qwen3/weights.hpp"
 
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <numeric>
@@ -40,33 +42,81 @@ std::vector<int64_t> shape_of(const nb::ndarray<nb::ro>& array) {
     return shape;
 }
 
+void require_readable(const nb::ndarray<nb::ro>& array, const std::string& name) {
+    if (array.device_type() != nb::device::cpu::value)
+        throw CheckpointError(name + ": the array is not in host memory: copy it to the CPU first");
+    if (!is_contiguous(array)) throw CheckpointError(name + ": the array is not contiguous: pass a row-major copy");
+}
+
+Part* part_of(EncodedMatrix& matrix, const std::string& role) {
+    if (role == "values") return &matrix.values;
+    if (role == "scales") return &matrix.scales;
+    if (role == "zeros") return &matrix.zeros;
+    if (role == "group_index") return &matrix.group_index;
+    return nullptr;
+}
+
 }  // namespace
 
-void HeldWeights::set(const std::string& slot, int64_t layer, const nb::ndarray<nb::ro>& array,
-                      const std::optional<std::string>& dtype, std::optional<std::vector<int64_t>> shape, bool mapped) {
+TensorView& HeldWeights::slot_at(const std::string& slot, int64_t layer) {
     const std::optional<Slot> known = parse_slot(slot);
     if (!known) throw CheckpointError("slot " + slot + " is not one of a Qwen3 model's");
     if (per_layer(*known) ? layer < 0 || layer >= nlayer_ : layer >= 0)
         throw CheckpointError(place(slot, layer) + ": the model has " + std::to_string(nlayer_) + " layers");
+    return weights_.at(*known, per_layer(*known) ? layer : 0);
+}
+
+void HeldWeights::set(const std::string& slot, int64_t layer, const nb::ndarray<nb::ro>& array,
+                      const std::optional<std::string>& dtype, std::optional<std::vector<int64_t>> shape, bool mapped) {
+    TensorView& filled = slot_at(slot, layer);
     const std::optional<DType> type = dtype ? parse_dtype(*dtype) : element_type(array);
     if (!type)
         throw CheckpointError(place(slot, layer) + ": element type " + dtype.value_or("of the array") +
                               " is not supported: expected float32, float16 or bfloat16");
-    if (array.device_type() != nb::device::cpu::value)
-        throw CheckpointError(place(slot, layer) + ": the array is not in host memory: copy it to the CPU first");
-    if (!is_contiguous(array))
-        throw CheckpointError(place(slot, layer) + ": the array is not contiguous: pass a row-major copy");
+    require_readable(array, place(slot, layer));
 
     TensorView tensor{.data = static_cast<const std::byte*>(array.data()),
                       .dtype = *type,
                       .shape = shape ? std::move(*shape) : shape_of(array),
+                      .encoded = nullptr,
                       .mapped = mapped};
     if (array.nbytes() != tensor.nbytes())
         throw CheckpointError(place(slot, layer) + ": " + std::to_string(array.nbytes()) + " bytes do not hold a " +
                               std::string(dtype_name(*type)) + " tensor of its shape, which takes " +
                               std::to_string(tensor.nbytes()));
-    weights_.at(*known, per_layer(*known) ? layer : 0) = std::move(tensor);
+    filled = std::move(tensor);
     arrays_.push_back(array);
+}
+
+void HeldWeights::set_encoded(const std::string& slot, int64_t layer, const std::string& encoding,
+                              const std::vector<int64_t>& shape, const Parts& parts, int bits, int64_t block_rows,
+                              int64_t block_columns, int zero_offset, bool mapped) {
+    const std::string where = place(slot, layer);
+    TensorView& filled = slot_at(slot, layer);
+    const std::optional<Encoding> known = parse_encoding(encoding);
+    if (!known) throw CheckpointError(where + ": encoding " + encoding + " is not known");
+    auto matrix = std::make_shared<EncodedMatrix>();
+    matrix->encoding = *known;
+    matrix->bits = bits;
+    matrix->block_rows = block_rows;
+    matrix->block_columns = block_columns;
+    matrix->zero_offset = zero_offset;
+    for (const auto& [role, value] : parts) {
+        const auto& [array, dtype, part_shape] = value;
+        const std::string name = where + " " + role;
+        Part* part = part_of(*matrix, role);
+        if (!part) throw CheckpointError(name + ": is no part of a quantized matrix");
+        const std::optional<PartType> type = parse_part_type(dtype);
+        if (!type) throw CheckpointError(name + ": element type " + dtype + " is not supported");
+        require_readable(array, name);
+        *part = {.data = static_cast<const std::byte*>(array.data()), .type = *type, .shape = part_shape};
+        if (array.nbytes() != part->nbytes())
+            throw CheckpointError(name + ": " + std::to_string(array.nbytes()) +
+                                  " bytes do not hold its shape, which takes " + std::to_string(part->nbytes()));
+        arrays_.push_back(array);
+    }
+    if (!matrix->values.data) throw CheckpointError(where + ": values are missing");
+    filled = {.data = matrix->values.data, .dtype = DType::f32, .shape = shape, .encoded = matrix, .mapped = mapped};
 }
 
 std::optional<WeightType> parse_weight_option(const std::optional<std::string>& name) {
@@ -87,7 +137,10 @@ void bind_weights(nb::module_& module) {
     nb::class_<HeldWeights>(module, "Weights")
         .def(nb::init<int64_t>(), nb::arg("nlayer"))
         .def("set", &HeldWeights::set, nb::arg("slot"), nb::arg("layer"), nb::arg("array").noconvert(),
-             nb::arg("dtype").none(), nb::arg("shape").none(), nb::arg("mapped"));
+             nb::arg("dtype").none(), nb::arg("shape").none(), nb::arg("mapped"))
+        .def("set_encoded", &HeldWeights::set_encoded, nb::arg("slot"), nb::arg("layer"), nb::arg("encoding"),
+             nb::arg("shape"), nb::arg("parts"), nb::kw_only(), nb::arg("bits"), nb::arg("block_rows"),
+             nb::arg("block_columns"), nb::arg("zero_offset"), nb::arg("mapped"));
 }
 
 }  // namespace qwen3::python

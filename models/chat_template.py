@@ -77,6 +77,11 @@ class ChatTemplate:
         text = _chosen(config.get("chat_template"), str(config_file))
         if text is not None:
             return cls(text, source=str(config_file), variables=variables)
+        return cls.fallback(tokenizer)
+
+    @classmethod
+    def fallback(cls, tokenizer: Tokenizer | None = None) -> ChatTemplate:
+        """The template for checkpoints without one; it can think if the tokenizer, where given, knows `<think>`."""
         can_think = tokenizer is None or None not in (tokenizer.think_open, tokenizer.think_close)
         return cls(FALLBACK, source="fallback", variables={"can_think": can_think}, is_fallback=True)
 

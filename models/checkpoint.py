@@ -1,53 +1,27 @@
-"""A checkpoint folder as an iterator of named, shaped, memory-mapped tensors, checked before a weight is read."""
+"""A checkpoint as an iterator of named, shaped, memory-mapped tensors, checked before a weight is read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
-from qwen3_chat.models.formats.safetensors import SafetensorsFile
-
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+from qwen3_chat.models.files import checkpoint_folder
+from qwen3_chat.models.formats.gguf import is_gguf
+from qwen3_chat.models.formats.quantized import QuantizedMatrices
+from qwen3_chat.models.formats.safetensors_folder import open_safetensors
+from qwen3_chat.models.tensors import EncodedTensor, Layout, RawTensor, Stored
 
 CONFIG_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # a file's word -> a config's word
+ENGINE_DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}  # a config's word -> the engine's
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 GLOBAL = -1  # the layer of a weight that belongs to none
-
-
-@dataclass(frozen=True, slots=True)
-class RawTensor:
-    """A weight as the file stores it.
-
-    Attributes:
-        dtype: "F32", "F16" or "BF16".
-        data: [nbytes] uint8, little-endian, row-major, read-only, at any alignment.
-        mapped: `data` is a view of a read-only file mapping, so its pages may be dropped: they come back from the file.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    data: np.ndarray[Any, np.dtype[np.uint8]]
-    mapped: bool
-
-    def float32(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """A float32 copy of shape `shape`; exact, as every stored type is part of float32."""
-        if self.dtype == "BF16":  # the upper half of a float32
-            bits = np.frombuffer(self.data, "<u2").astype(np.uint32) << 16
-            return bits.view(np.float32).reshape(self.shape)
-        stored = np.frombuffer(self.data, "<f4" if self.dtype == "F32" else "<f2")
-        return stored.astype(np.float32).reshape(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +31,38 @@ class Slot:
     name: str
     layer: int
     shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightCounts:
+    """How many weights there are, and what the engine makes of them when it is not told otherwise.
+
+    Attributes:
+        weights: all that the model computes with, a repeated tied head not counted.
+        kept: the engine's type: "f32", "f16", "bf16", or for quantized matrices "int8" or "int4".
+        quantized: matrices of the layers are; then each is kept in the integers that it comes closest to.
+        four_bit: how many weights of the layers come closest to 4 bits.
+    """
+
+    weights: int
+    kept: str
+    quantized: bool = False
+    four_bit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What a format calls things, for its errors.
+
+    Attributes:
+        configuration: where the shapes come from.
+        tensor: a tensor's published name -> the format's.
+        matrix: a linear layer -> the published name of the tensor to miss if it has none.
+    """
+
+    configuration: str = "config.json"
+    tensor: Callable[[str], str] = str
+    matrix: Callable[[str], str] = "{}.weight".format
 
 
 def model_slots(config: Qwen3Config) -> dict[str, Slot]:
@@ -87,51 +93,72 @@ def model_slots(config: Qwen3Config) -> dict[str, Slot]:
 
 
 class Checkpoint:
-    """An open checkpoint folder; `Checkpoint.open(path)` makes one. Use it in a `with`, or call `close()`.
+    """An open checkpoint; `Checkpoint.open(path)` makes one. Use it in a `with`, or call `close()`.
 
     Attributes:
         path: the folder.
-        config: its configuration, with the dtype that most bytes of the weights really have.
+        config: its configuration, with the dtype that most bytes of the float weights really have.
         nbytes: bytes of the weights the model computes with, a repeated tied head not counted.
+        file_bytes: bytes of the files.
+        counts: how many weights these are, and of which kind.
     """
 
-    def __init__(self, path: Path, config: Qwen3Config, files: dict[str, SafetensorsFile]) -> None:
-        """Take over the open `files`, which hold each tensor of the model by name."""
+    def __init__(
+        self, path: Path, config: Qwen3Config, files: Mapping[str, Stored], layouts: Mapping[str, Layout]
+    ) -> None:
+        """Take over the open `files`, which hold the model's tensors by name: in `layouts`, or else in floats."""
         self.path = path
         self._files = files
+        self._layouts = layouts
         self._slots = model_slots(config)
         bytes_of = dict.fromkeys(CONFIG_DTYPES.values(), 0)
         for name in self._slots:
-            entry = files[name].entries[name]
-            bytes_of[CONFIG_DTYPES[entry.dtype]] += entry.end - entry.begin
-        self.nbytes = sum(bytes_of.values())
+            if name not in layouts:
+                bytes_of[CONFIG_DTYPES[files[name].entry.dtype]] += files[name].entry.nbytes
+        self.nbytes = sum(bytes_of.values()) + sum(layout.nbytes for layout in layouts.values())
+        self.file_bytes = sum(path.stat().st_size for path in {stored.file.path for stored in files.values()})
         self.config = replace(config, dtype=max(bytes_of, key=lambda dtype: bytes_of[dtype]))
+        self.counts = self._count()
 
     @classmethod
     def open(cls, path: str | Path) -> Checkpoint:
-        """Map the weights of a folder and check that they are those its config.json describes.
+        """Map the weights of a folder or a GGUF file, and check that they are those its configuration describes.
 
         Raises:
             ConfigError: config.json is at fault.
             CheckpointError: the folder, a file or a tensor is; its name is in the message.
         """
+        if is_gguf(path):
+            from qwen3_chat.models.gguf import GgufModel  # which is made of this module's parts
+
+            model = GgufModel(path)
+            try:
+                return model.checkpoint()
+            except BaseException:
+                model.close()
+                raise
         folder = checkpoint_folder(path)
         config = Qwen3Config.from_folder(folder)
-        files = _open_files(folder)
+        files = open_safetensors(folder)
         try:
-            _check_tensors(folder, config, files)
-            return cls(folder, config, files)
+            return cls(folder, config, files, _layouts(folder, config, files))
         except BaseException:
-            _close(files.values())
+            close_files(files)
             raise
 
-    def weights(self) -> Iterator[tuple[str, int, RawTensor]]:
+    def weights(self) -> Iterator[tuple[str, int, RawTensor | EncodedTensor]]:
         """Yield (slot, layer, tensor), in the order of use; layer is `GLOBAL` (-1) outside the layers."""
         for name, slot in self._slots.items():
-            yield slot.name, slot.layer, self.tensor(name)
+            layout = self._layouts.get(name)
+            tensor = self.tensor(name) if layout is None else EncodedTensor.of(name, layout)
+            yield slot.name, slot.layer, tensor
 
     def tensors(self) -> Iterator[RawTensor]:
-        """Yield the tensors the model computes with, in the order of use."""
+        """Yield the tensors the model computes with, in the order of use.
+
+        Raises:
+            CheckpointError: some are quantized.
+        """
         for name in self._slots:
             yield self.tensor(name)
 
@@ -139,17 +166,17 @@ class Checkpoint:
         """The tensor of that name.
 
         Raises:
-            CheckpointError: there is none, or the checkpoint was closed.
+            CheckpointError: there is none, or it is quantized, or the checkpoint was closed.
         """
-        file = self._files.get(name)
-        if file is None:
-            raise CheckpointError(f"{self.path}: no tensor {name!r}")
-        entry = file.entries[name]
-        return RawTensor(name, entry.dtype, entry.shape, file.data(name), mapped=True)
+        stored = self._files.get(name)
+        if stored is None or name in self._layouts:
+            kind = "float tensor" if name in self._layouts else "tensor"
+            raise CheckpointError(f"{self.path}: no {kind} {name!r}")
+        return RawTensor(name, stored.entry.dtype, stored.entry.shape, stored.data(), mapped=True)
 
     def close(self) -> None:
         """Let go of the files; tensors already handed out stay valid."""
-        _close(self._files.values())
+        close_files(self._files)
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -159,142 +186,113 @@ class Checkpoint:
     ) -> None:
         self.close()
 
-
-def _open_files(folder: Path) -> dict[str, SafetensorsFile]:
-    """Tensor name -> the open file that holds it."""
-    if file_exists(folder / SINGLE_FILE, CheckpointError):  # comes first in transformers, too
-        single = SafetensorsFile(folder / SINGLE_FILE)
-        return dict.fromkeys(single.entries, single)
-    if not file_exists(folder / INDEX_FILE, CheckpointError):
-        raise CheckpointError(f"{folder}: {_what_instead(folder)}")
-    index_path = folder / INDEX_FILE
-    weight_map = _weight_map(index_path)
-    files: dict[str, SafetensorsFile] = {}
-    opened: list[SafetensorsFile] = []
-    try:
-        for shard in sorted(set(weight_map.values())):
-            if not file_exists(folder / shard, CheckpointError):
-                raise CheckpointError(f"{folder / shard}: no such file, but {INDEX_FILE} names it: a shard is missing")
-            file = SafetensorsFile(folder / shard)
-            opened.append(file)
-            for name in file.entries:
-                if name in files:
-                    raise CheckpointError(f"{file.path}: tensor {name!r} is also in {files[name].path.name}")
-                if name not in weight_map:
-                    raise CheckpointError(f"{file.path}: tensor {name!r} is not in {INDEX_FILE}")
-                files[name] = file
-        for name, shard in weight_map.items():
-            if name not in files or files[name].path.name != shard:
-                raise CheckpointError(f"{folder / shard}: tensor {name!r} is not in it, but {INDEX_FILE} says so")
-    except BaseException:
-        _close(opened)
-        raise
-    return files
+    def _count(self) -> WeightCounts:
+        sizes = {name: int(np.prod(slot.shape, dtype=np.int64)) for name, slot in self._slots.items()}
+        layers = [name for name, slot in self._slots.items() if slot.layer != GLOBAL and len(slot.shape) == 2]
+        if not any(name in self._layouts for name in layers):
+            first = self._files["model.layers.0.self_attn.q_proj.weight"].entry.dtype
+            return WeightCounts(sum(sizes.values()), ENGINE_DTYPES[CONFIG_DTYPES[first]])
+        four = sum(sizes[name] for name in layers if name in self._layouts and self._layouts[name].kept == "int4")
+        kept = "int4" if 2 * four > sum(sizes[name] for name in layers) else "int8"
+        return WeightCounts(sum(sizes.values()), kept, quantized=True, four_bit=four)
 
 
-def _weight_map(index_path: Path) -> dict[str, str]:
-    """The index's tensor name -> file name, the latter bare names in the same folder."""
-    weight_map = read_json(index_path, CheckpointError).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{index_path}: weight_map is {describe(weight_map)}, expected an object of file names")
-    for name, file in weight_map.items():
-        if (
-            not isinstance(file, str)
-            or not file.endswith(".safetensors")
-            or "\0" in file
-            or file != PurePosixPath(file).name
-            or file != PureWindowsPath(file).name
-        ):
-            raise CheckpointError(
-                f"{index_path}: weight_map[{name!r}] is {describe(file)}, expected the name of a .safetensors file in "
-                "the same folder"
-            )
-    return weight_map
+def close_files(files: Mapping[str, Stored]) -> None:
+    """Let go of every file that holds one of these tensors."""
+    for stored in files.values():
+        stored.file.close()
 
 
-def _what_instead(folder: Path) -> str:
-    """Why a folder without safetensors under the expected names cannot be opened, and what to do."""
-    try:
-        names = sorted(entry.name for entry in folder.iterdir())
-    except OSError as cause:
-        return f"cannot be listed: {cause.strerror}"
-    for name in names:
-        if name.endswith(".safetensors"):
-            return f"{name} is there, but neither {SINGLE_FILE} nor {INDEX_FILE}: download the index, too"
-    for name in names:
-        if name.endswith(PICKLE_ENDINGS):
-            return (
-                f"{name} is a pickle, which can run any code when opened, so it is never read; convert it in a place "
-                "you trust with transformers' from_pretrained(...).save_pretrained(...), which writes safetensors"
-            )
-    for name in names:
-        if name.endswith(".gguf"):
-            return f"{name} is GGUF, which is not supported yet; use the safetensors files of the same model"
-    return f"neither {SINGLE_FILE} nor {INDEX_FILE} is there"
-
-
-def _check_tensors(folder: Path, config: Qwen3Config, files: dict[str, SafetensorsFile]) -> None:
-    """Raise unless `files` hold exactly the model's tensors, in float types and the shapes of `config`."""
+def _layouts(folder: Path, config: Qwen3Config, files: Mapping[str, Stored]) -> dict[str, Layout]:
+    """How the quantized matrices are stored; raises unless `files` hold exactly the model's tensors."""
     if config.num_hidden_layers > len(files):  # before a list is made for as many layers as a file dares to say
         raise CheckpointError(
             f"{folder}: {len(files)} tensors in all, too few for num_hidden_layers = {config.num_hidden_layers}"
         )
+    layouts: dict[str, Layout] = {}
+    parts: set[str] = set()
+    spelling = Spelling()
+    if config.quantization is not None:
+        matrices = QuantizedMatrices(files, config.quantization)
+        spelling = Spelling(matrix=matrices.main_tensor)
+        for name, slot in model_slots(config).items():
+            if len(slot.shape) == 2 and (found := matrices.layout(name.removesuffix(".weight"), slot.shape)):
+                layouts[name] = found[0]
+                parts |= found[1]
+    check_tensors(folder, config, files, layouts, ignored=parts, spelling=spelling)
+    return layouts
+
+
+def check_tensors(
+    source: Path,
+    config: Qwen3Config,
+    files: Mapping[str, Stored],
+    layouts: Mapping[str, Layout],
+    *,
+    ignored: set[str],
+    spelling: Spelling,
+) -> None:
+    """Raise unless `files` hold exactly the model's tensors, in the shapes of `config`, quantized ones in `layouts`.
+
+    Args:
+        ignored: tensors that are no weights of their own.
+    """
     expected = model_slots(config)
-    missing = [name for name in expected if name not in files]
+    missing = [name for name in expected if name not in files and name not in layouts]
     if missing:
         hint = ""
         if missing == ["lm_head.weight"]:
             hint = "; config.json has tie_word_embeddings false, so the model needs one"
-        raise CheckpointError(f"{folder}: {_named(missing)} missing{hint}")
+        names = [
+            spelling.matrix(name.removesuffix(".weight")) if len(expected[name].shape) == 2 else name
+            for name in missing
+        ]
+        raise CheckpointError(f"{source}: {_named([spelling.tensor(name) for name in names])} missing{hint}")
     if config.tie_word_embeddings and "lm_head.weight" in files:
         expected["lm_head.weight"] = Slot("output_embd", GLOBAL, expected["model.embed_tokens.weight"].shape)
-    unknown = [name for name in files if name not in expected]
+    unknown = [name for name in files if name not in expected and name not in ignored]
     if unknown:
         raise CheckpointError(
-            f"{files[unknown[0]].path}: {_named(unknown)} no part of a dense Qwen3 model of this config"
+            f"{files[unknown[0]].file.path}: {_named([spelling.tensor(name) for name in unknown])} no part of a dense "
+            "Qwen3 model of this config"
         )
     for name, slot in expected.items():
-        entry = files[name].entries[name]
-        if entry.dtype not in CONFIG_DTYPES:
+        if name in layouts:
+            continue
+        stored = files[name]
+        if stored.entry.dtype not in CONFIG_DTYPES:
             raise CheckpointError(
-                f"{files[name].path}: tensor {name!r}: dtype {entry.dtype} is not supported yet, only "
-                f"{', '.join(CONFIG_DTYPES)} are"
+                f"{stored.where}: dtype {stored.entry.dtype} is not supported yet, only {', '.join(CONFIG_DTYPES)} are"
             )
-        if entry.shape != slot.shape:
+        if stored.entry.shape != slot.shape:
             raise CheckpointError(
-                f"{files[name].path}: tensor {name!r}: shape {list(entry.shape)}, but config.json makes it "
+                f"{stored.where}: shape {list(stored.entry.shape)}, but {spelling.configuration} makes it "
                 f"{list(slot.shape)}"
             )
     if config.tie_word_embeddings and "lm_head.weight" in files:
         _check_repeated_head(config, files)
 
 
-def _check_repeated_head(config: Qwen3Config, files: dict[str, SafetensorsFile]) -> None:
+def _check_repeated_head(config: Qwen3Config, files: Mapping[str, Stored]) -> None:
     """Raise unless the stored copy of a tied head agrees with the embedding in a sample of rows.
 
     A head that was trained apart differs everywhere, so a few rows tell, and a large file is not read twice for it.
     """
-    head, embedding = "lm_head.weight", "model.embed_tokens.weight"
-    head_entry, embedding_entry = files[head].entries[head], files[embedding].entries[embedding]
-    same = head_entry.dtype == embedding_entry.dtype
+    head, embedding = files["lm_head.weight"], files["model.embed_tokens.weight"]
+    same = head.entry.dtype == embedding.entry.dtype
     if same:
-        row_bytes = config.hidden_size * ITEM_BYTES[head_entry.dtype]
-        head_rows = files[head].data(head).reshape(-1, row_bytes)
-        embedding_rows = files[embedding].data(embedding).reshape(-1, row_bytes)
+        row_bytes = config.hidden_size * ITEM_BYTES[head.entry.dtype]
+        head_rows = head.data().reshape(-1, row_bytes)
+        embedding_rows = embedding.data().reshape(-1, row_bytes)
         sample = np.linspace(0, config.vocab_size - 1, num=16, dtype=np.int64)
         same = np.array_equal(head_rows[sample], embedding_rows[sample])
     if not same:
         raise CheckpointError(
-            f"{files[head].path}: tensor {head!r} differs from {embedding!r}, but config.json has tie_word_embeddings "
-            "true: set it to false if the head was trained apart"
+            f"{head.where} differs from {embedding.entry.name!r}, but config.json has tie_word_embeddings true: set it "
+            "to false if the head was trained apart"
         )
 
 
 def _named(names: list[str]) -> str:
     """ "tensor 'a' is", or "tensor 'a' and 3 more are"."""
     return f"tensor {names[0]!r}" + (f" and {len(names) - 1} more are" if len(names) > 1 else " is")
-
-
-def _close(files: Iterable[SafetensorsFile]) -> None:
-    for file in files:
-        file.close()

@@ -13,6 +13,7 @@ from typing import Any
 
 from qwen3_chat.models.errors import ConfigError
 from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
+from qwen3_chat.models.quantization import Quantization
 from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
 
 ARCHITECTURE = "Qwen3ForCausalLM"
@@ -47,6 +48,7 @@ class Qwen3Config:
         tie_word_embeddings: the embedding is the output head, too.
         dtype: "float32", "float16" or "bfloat16".
         eos_token_ids: ids that end a reply; empty if the model never says that it is done.
+        quantization: how matrices are stored that are quantized; None if none is.
 
     Raises:
         ConfigError: a field is out of range, or two contradict each other.
@@ -66,6 +68,7 @@ class Qwen3Config:
     dtype: str
     eos_token_ids: tuple[int, ...]
     rope_scaling: YarnScaling | None = None
+    quantization: Quantization | None = None
 
     def __post_init__(self) -> None:
         for name in _INTEGERS:
@@ -137,6 +140,7 @@ class Qwen3Config:
             _check_supported(data)
             layer_count = _required(data, "num_hidden_layers")
             rope_theta, rope_scaling = _rope(data)
+            quantization = data.get("quantization_config")
             _check_layer_types(data.get("layer_types"), layer_count)
             return cls(
                 **{name: _required(data, name) for name in _INTEGERS},
@@ -146,6 +150,7 @@ class Qwen3Config:
                 tie_word_embeddings=data.get("tie_word_embeddings", False),
                 dtype=_dtype(data),
                 eos_token_ids=_eos_ids(data),
+                quantization=None if quantization is None else Quantization.from_config(quantization),
             )
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
@@ -253,13 +258,6 @@ def _check_supported(data: Mapping[str, Any]) -> None:
     for name in ("num_experts", "num_local_experts"):
         if data.get(name) is not None:
             raise ConfigError(f"{name} is {describe(data[name])}, but {ARCHITECTURE} is dense and has no experts")
-    quantization = data.get("quantization_config")
-    if quantization is not None:
-        method = quantization.get("quant_method") if isinstance(quantization, Mapping) else quantization
-        raise ConfigError(
-            f"quantization_config (quant_method {describe(method)}) is not supported yet; "
-            "use the checkpoint in bfloat16, float16 or float32"
-        )
     for name, expected in (("hidden_act", "silu"), ("attention_bias", False), ("use_sliding_window", False)):
         value = data.get(name)
         if value is not None and (type(value) is not type(expected) or value != expected):

@@ -24,7 +24,9 @@ def checkpoint_folder(path: str | Path) -> Path:
         if folder.is_dir():
             return folder
         if folder.exists():
-            raise CheckpointError(f"{folder}: is a file; name the folder that holds config.json and the weights")
+            raise CheckpointError(
+                f"{folder}: is a file; name the folder that holds config.json and the weights, or a .gguf file"
+            )
     except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL in it, no permission, no such ~user
         raise CheckpointError(f"{str(folder)!r}: cannot be opened: {reason(error)}") from error
     raise CheckpointError(f"{folder}: no such folder; name the folder that holds config.json and the weights")

@@ -89,7 +89,7 @@ class Tokenizer:
         """Raise a CheckpointError if there are ids that the model has no row for."""
         if self.vocab_size > config.vocab_size:
             raise CheckpointError(
-                f"tokenizer.json has {self.vocab_size} ids, but config.json has vocab_size {config.vocab_size}: they "
+                f"the tokenizer has {self.vocab_size} ids, but the model has vocab_size {config.vocab_size}: they "
                 "belong to different models"
             )
 

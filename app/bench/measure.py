@@ -42,6 +42,7 @@ class _Round:
 @dataclass(eq=False)
 class _Candidate:
     engine: Engine
+    file_bytes: int
     start_s: float
     first_token_s: float
     peak_rss: int
@@ -80,12 +81,13 @@ def _load(path: Path, options: EngineOptions, work: Workload, before: _Before, s
     others = _memory("VmRSS") - before.rss  # held by the variants that are loaded already
     _forget_peak()
     began = time.perf_counter()
-    engine = stack.enter_context(ChatModel.load(path, options)).engine
+    model = stack.enter_context(ChatModel.load(path, options))
+    engine = model.engine
     first_token_s = _first_token(engine)
     start_s = before.age_s + time.perf_counter() - began
     _prefill(engine, work.prompt, seed=0)
     _decode(engine, work, seed=0)
-    return _Candidate(engine, start_s, first_token_s, _memory("VmHWM") - others)
+    return _Candidate(engine, model.file_bytes, start_s, first_token_s, _memory("VmHWM") - others)
 
 
 def _report(path: Path, candidate: _Candidate, first: _Candidate, work: Workload) -> Report:
@@ -102,7 +104,7 @@ def _report(path: Path, candidate: _Candidate, first: _Candidate, work: Workload
         devices=engine.devices,
         threads=engine.threads,
         isa=engine.isa,
-        checkpoint_bytes=sum(file.stat().st_size for file in path.expanduser().glob("*.safetensors")),
+        checkpoint_bytes=candidate.file_bytes,
         repeats=work.repeats,
         load_s=engine.load_seconds,
         start_s=candidate.start_s,

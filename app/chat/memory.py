@@ -10,6 +10,7 @@ from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.options import EngineOptions
 
 if TYPE_CHECKING:
+    from qwen3_chat.models.checkpoint import WeightCounts
     from qwen3_chat.models.config import Qwen3Config
 
 __all__ = ["MemoryPlan", "available_bytes", "plan"]
@@ -17,7 +18,6 @@ __all__ = ["MemoryPlan", "available_bytes", "plan"]
 BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 8.5 / 8, "int4": 4.5 / 8}  # integers with their groups' scales
 VOCABULARY = {**BYTES, "int4": BYTES["int8"]}  # embedding and head
 SMALLER = {"f32": "bf16", "f16": "int8", "bf16": "int8", "int8": "int4"}
-SHORT = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 HEADROOM = 300 << 20  # bytes beside weights and KV: Python, activations, logits
 LEAST_CONTEXT = 512  # tokens: below this there is no chat to be had
 PAGE = 64  # tokens of a KV page
@@ -56,8 +56,8 @@ def available_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgr
     return min(found) if found else None
 
 
-def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: int | None) -> MemoryPlan:
-    """Choose context and KV budget for a checkpoint of `nbytes` of weights in `available` bytes of memory.
+def plan(config: Qwen3Config, counts: WeightCounts, options: EngineOptions, available: int | None) -> MemoryPlan:
+    """Choose context and KV budget for a checkpoint of so many weights in `available` bytes of memory.
 
     A context that was asked for is kept or refused. One that was not is the model's own, or the most that fits.
     Raises OptionError if --context or --devices exceed what the model was made for, OutOfMemory if it cannot fit.
@@ -74,9 +74,8 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
             f"--devices names {devices} devices, and the model has {config.num_attention_heads} query heads to share "
             "out; name fewer"
         )
-    stored = SHORT[config.dtype]
-    held = stored if options.weights == "auto" else options.weights
-    weights = _weight_bytes(config, nbytes // BYTES[stored], held)
+    held = counts.kept if options.weights == "auto" else options.weights
+    weights = _weight_bytes(config, counts, options.weights)
     kv = ("f32" if held == "f32" else "bf16") if options.kv == "auto" else options.kv
     heads = config.num_key_value_heads + devices - 1  # a seam may lie inside a group of queries that shares a KV head
     per_token = int(2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv])
@@ -108,10 +107,15 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
     return MemoryPlan(context, min(CACHES * needed, max(needed, room // 2)), weights, per_token)
 
 
-def _weight_bytes(config: Qwen3Config, count: float, held: str) -> int:
-    """Bytes of `count` weights kept as `held`."""
+def _weight_bytes(config: Qwen3Config, counts: WeightCounts, asked: str) -> int:
+    """Bytes of the weights as the engine keeps them for `--weights asked`."""
+    held = counts.kept if asked == "auto" else asked
     vocabulary = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    return int((count - vocabulary) * BYTES[held] + vocabulary * VOCABULARY[held])
+    body = counts.weights - vocabulary
+    if asked == "auto" and counts.quantized:  # each matrix in the integers that it comes closest to
+        four = counts.four_bit
+        return int(four * BYTES["int4"] + (body - four) * BYTES["int8"] + vocabulary * VOCABULARY["int8"])
+    return int(body * BYTES[held] + vocabulary * VOCABULARY[held])
 
 
 def _pages(tokens: int) -> int:

@@ -25,7 +25,7 @@ ThinkingMode = Literal["switch", "always", "never"]
 
 
 def preflight(path: Path) -> None:
-    """Look at a checkpoint folder without importing anything heavy, so that a bad path never opens a screen.
+    """Look at a checkpoint without importing anything heavy, so that a bad path never opens a screen.
 
     Raises CheckpointError or ConfigError whose one line says what was looked for. Weights, tokenizer and template are
     checked while loading.
@@ -33,9 +33,15 @@ def preflight(path: Path) -> None:
     from qwen3_chat.models.config import Qwen3Config
     from qwen3_chat.models.errors import CheckpointError
     from qwen3_chat.models.files import file_exists
+    from qwen3_chat.models.formats.gguf import ENDING, GgufFile, is_gguf
 
-    Qwen3Config.from_folder(path)
+    if is_gguf(path):
+        GgufFile(path.expanduser()).close()
+        return
     folder = path.expanduser()
+    if not (folder / "config.json").exists() and (files := sorted(folder.glob(f"*{ENDING}"))):
+        raise CheckpointError(f"{folder}: holds no config.json, but {files[0].name}: name the file, --model {files[0]}")
+    Qwen3Config.from_folder(path)
     if not file_exists(folder / "tokenizer.json", CheckpointError):
         raise CheckpointError(f"{folder / 'tokenizer.json'}: no such file; copy it from where the weights come from")
     if not any(folder.glob("*.safetensors")) and not (folder / "model.safetensors.index.json").is_file():
@@ -54,6 +60,7 @@ class ChatModel:
     path: Path
     name: str  # for people: the folder's name; the demo says that it is one
     is_demo: bool
+    file_bytes: int  # of the weights' files
     thinking_mode: ThinkingMode  # has a switch; thinks whatever one asks (2507 Thinking); never thinks (Instruct)
 
     @classmethod
@@ -70,20 +77,18 @@ class ChatModel:
         cannot honour), OutOfMemory (with what is needed, what is free and a flag to try), DeviceError.
         """
         from qwen3_chat.models import demo
-        from qwen3_chat.models.chat_template import ChatTemplate
-        from qwen3_chat.models.checkpoint import Checkpoint
-        from qwen3_chat.models.config import GenerationDefaults
-        from qwen3_chat.models.tokenizer import Tokenizer
+        from qwen3_chat.models.source import open_model
 
         options = options or EngineOptions()
         path = Path(path).expanduser()
         preflight(path)
-        with Checkpoint.open(path) as checkpoint:
-            config, nbytes = checkpoint.config, checkpoint.nbytes
-        defaults = GenerationDefaults.from_folder(path)
-        tokenizer = Tokenizer.from_folder(path)
-        tokenizer.check_fits(config)
-        template = ChatTemplate.from_folder(path, tokenizer)
+        with open_model(path) as source:
+            checkpoint = source.checkpoint()
+            config, counts, file_bytes = checkpoint.config, checkpoint.counts, checkpoint.file_bytes
+            defaults = source.defaults()
+            tokenizer = source.tokenizer()
+            tokenizer.check_fits(config)
+            template = source.template(tokenizer)
         thinking_mode = _thinking_mode(template, tokenizer)
 
         from qwen3_chat.engine import Engine, default_devices  # a broken checkpoint was reported without it
@@ -91,7 +96,7 @@ class ChatModel:
         if options.devices == "auto":
             devices = default_devices(config.num_attention_heads, options.threads)
             options = replace(options, devices=",".join(devices))
-        memory = plan(config, nbytes, options, available_bytes())
+        memory = plan(config, counts, options, available_bytes())
         engine = Engine.load(
             path,
             devices=options.devices,
@@ -113,6 +118,7 @@ class ChatModel:
             name="demo model" if is_demo else _name(path),
             is_demo=is_demo,
             thinking_mode=thinking_mode,
+            file_bytes=file_bytes,
         )
 
     @property
@@ -175,7 +181,14 @@ def _thinking_mode(template: ChatTemplate, tokenizer: Tokenizer) -> ThinkingMode
 
 
 def _name(path: Path) -> str:
-    """The folder's name; in a hub cache that is a hash, and the name is two folders up: models--Qwen--Qwen3-0.6B."""
+    """The folder's or the GGUF file's name; in a hub cache a folder's is a hash, and the name two folders up.
+
+    There it is as in models--Qwen--Qwen3-0.6B.
+    """
+    from qwen3_chat.models.formats.gguf import is_gguf
+
+    if is_gguf(path):
+        return path.stem
     folder = path.resolve()
     if folder.parent.name == "snapshots":
         return folder.parent.parent.name.rpartition("--")[2]

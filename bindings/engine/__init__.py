@@ -17,7 +17,7 @@ from qwen3_chat.engine.limits import MachineLimits, measure_limits
 from qwen3_chat.engine.meta import Qwen3Meta
 from qwen3_chat.engine.profile import Profile
 from qwen3_chat.engine.sampling import SamplingParams
-from qwen3_chat.engine.weights import HostTensor, Qwen3Weights
+from qwen3_chat.engine.weights import HostTensor, QuantizedTensor, Qwen3Weights
 
 __all__ = [
     "Cancelled",
@@ -37,6 +37,7 @@ __all__ = [
     "OutOfMemory",
     "Profile",
     "Progress",
+    "QuantizedTensor",
     "Qwen3Error",
     "Qwen3Meta",
     "Qwen3Weights",

@@ -1,6 +1,6 @@
 """The compiled engine. Use the facade: it names what is wrong with an argument before this module sees it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Literal
 
@@ -41,6 +41,20 @@ class Weights:
     def __init__(self, nlayer: int) -> None: ...
     def set(
         self, slot: str, layer: int, array: Any, dtype: str | None, shape: Sequence[int] | None, mapped: bool
+    ) -> None: ...
+    def set_encoded(
+        self,
+        slot: str,
+        layer: int,
+        encoding: str,
+        shape: Sequence[int],
+        parts: Mapping[str, tuple[Any, str, Sequence[int]]],
+        *,
+        bits: int,
+        block_rows: int,
+        block_columns: int,
+        zero_offset: int,
+        mapped: bool,
     ) -> None: ...
 
 class SamplingParams:

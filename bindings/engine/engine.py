@@ -19,7 +19,7 @@ from qwen3_chat.engine.kv_cache import KVCache
 from qwen3_chat.engine.meta import Qwen3Meta
 from qwen3_chat.engine.profile import Profile, StepKind
 from qwen3_chat.engine.sampling import SamplingParams
-from qwen3_chat.engine.weights import Qwen3Weights
+from qwen3_chat.engine.weights import QuantizedTensor, Qwen3Weights, set_encoded
 
 if TYPE_CHECKING:
     from qwen3_chat.models.config import Qwen3Config
@@ -91,11 +91,12 @@ class Engine:
         kv_budget: int | None = None,
         progress: ProgressCallback | None = None,
     ) -> Engine:
-        """Load a checkpoint folder. Blocks, without holding the interpreter.
+        """Load a checkpoint folder or a GGUF file. Blocks, without holding the interpreter.
 
         Args:
             devices: "auto" (`default_devices`), "cpu:0,cpu:1" or a list of such names; one share of the model each.
-            weights: the type the weights are kept in; "auto" is the file's own.
+            weights: the type the weights are kept in; "auto" is the file's own, and for quantized files the integers
+                that each matrix comes closest to.
             kv: the type of keys and values; "auto" is f32 for f32 weights, else bf16.
             context: tokens that prompt and reply may take together; None is the checkpoint's own limit. More than
                 that, up to four times the context of its training, stretches the rotary frequencies by YaRN.
@@ -106,6 +107,7 @@ class Engine:
         Raises ConfigError, CheckpointError, DeviceError, OutOfMemory, Cancelled, and what `progress` raises.
         """
         from qwen3_chat.models.checkpoint import Checkpoint
+        from qwen3_chat.models.tensors import RawTensor
 
         began = time.perf_counter()
         with Checkpoint.open(path) as checkpoint:
@@ -115,8 +117,10 @@ class Engine:
             meta = Qwen3Meta.from_config(config)
             views = _core.Weights(meta.nlayer)
             for slot, layer, raw in checkpoint.weights():
-                dtype = raw.dtype.lower()
-                views.set(slot, layer, raw.data, dtype, list(raw.shape), raw.mapped)
+                if isinstance(raw, RawTensor):
+                    views.set(slot, layer, raw.data, raw.dtype.lower(), list(raw.shape), raw.mapped)
+                else:
+                    set_encoded(views, slot, layer, QuantizedTensor.of(raw), mapped=True)
             native = _create(meta, views, devices, weights, kv, context, threads, kv_budget, progress)
             del views, raw  # they look into the mapped file, which closes now
         return cls(native, meta, config, time.perf_counter() - began)
@@ -168,7 +172,7 @@ class Engine:
 
     @property
     def weights(self) -> str:
-        """The type the weights are kept in: f32, f16, bf16, int8 or int4."""
+        """The type that most of the weights are kept in: f32, f16, bf16, int8 or int4."""
         return self._native.weights_dtype()
 
     @property

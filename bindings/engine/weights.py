@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 
 from qwen3_chat.engine import _core
 from qwen3_chat.engine.errors import CheckpointError
 
-__all__ = ["HostTensor", "Qwen3Weights", "WeightDtype"]
+if TYPE_CHECKING:
+    from qwen3_chat.models.tensors import EncodedTensor
+
+__all__ = ["HostTensor", "QuantizedTensor", "Qwen3Weights", "WeightDtype", "set_encoded"]
 
 WeightDtype: TypeAlias = Literal["f32", "f16", "bf16"]
 
@@ -35,14 +38,53 @@ class HostTensor:
     shape: Sequence[int] | None = None
 
 
-Tensor: TypeAlias = DLPackArray | HostTensor
+@dataclass(frozen=True, slots=True)
+class QuantizedTensor:
+    """A matrix [out, in] as a quantized checkpoint stores it.
+
+    Attributes:
+        encoding: "fp8", "int8", "packed", "gptq", "awq", "q8_0", "q4_0", "q4_k", "q5_k" or "q6_k"; which arrays each
+            has, and their shapes, is in engine_cpp/include/qwen3/encoding.hpp.
+        parts: "values", "scales", "zeros", "group_index": an array, its element type ("f32", "f16", "bf16", "f8_e4m3",
+            "i8", "u8" or "i32") and its shape.
+        bits: of a value.
+        block_rows: rows that share a scale.
+        block_columns: columns that share a scale; None for a whole row.
+        zero_offset: what stored zero points lack.
+    """
+
+    encoding: str
+    shape: Sequence[int]
+    parts: Mapping[str, tuple[DLPackArray, str, Sequence[int]]]
+    bits: int = 8
+    block_rows: int = 1
+    block_columns: int | None = None
+    zero_offset: int = 0
+
+    @classmethod
+    def of(cls, tensor: EncodedTensor) -> Self:
+        """A matrix of an open checkpoint, its arrays views of the mapped file."""
+        layout = tensor.layout
+        return cls(
+            encoding=layout.encoding,
+            shape=layout.shape,
+            parts={role: (part.data, part.dtype.lower(), part.shape) for role, part in tensor.parts.items()},
+            bits=layout.bits,
+            block_rows=layout.block_rows,
+            block_columns=layout.block_columns,
+            zero_offset=layout.zero_offset,
+        )
+
+
+Tensor: TypeAlias = DLPackArray | HostTensor | QuantizedTensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qwen3Weights:
     """The slots of a dense Qwen3 model: numpy or torch arrays (or a HostTensor), row-major and in host memory.
 
-    Projections are [out, in], as in a checkpoint. Element types: float32, float16, bfloat16.
+    Projections are [out, in], as in a checkpoint. Element types: float32, float16, bfloat16. Matrices may also be
+    QuantizedTensors.
     """
 
     input_embd: Tensor  # [dvoc, d]
@@ -83,6 +125,9 @@ _GLOBAL_SLOTS = frozenset({"input_embd", "output_norm", "output_embd"})
 
 
 def _set(weights: _core.Weights, slot: str, layer: int, tensor: Tensor) -> None:
+    if isinstance(tensor, QuantizedTensor):
+        set_encoded(weights, slot, layer, tensor, mapped=False)
+        return
     place = slot if layer < 0 else f"{slot}[{layer}]"
     array: Any = tensor.data if isinstance(tensor, HostTensor) else tensor
     dtype = tensor.dtype if isinstance(tensor, HostTensor) else None
@@ -99,3 +144,23 @@ def _set(weights: _core.Weights, slot: str, layer: int, tensor: Tensor) -> None:
         raise CheckpointError(
             f"{place}: an array of {array.dtype} cannot be read: expected float32, float16 or bfloat16"
         ) from None
+
+
+def set_encoded(weights: _core.Weights, slot: str, layer: int, tensor: QuantizedTensor, *, mapped: bool) -> None:
+    """Fill a slot with a quantized matrix. Raises CheckpointError naming the slot and the array."""
+    place = slot if layer < 0 else f"{slot}[{layer}]"
+    for role, (array, _, _) in tensor.parts.items():
+        if not hasattr(array, "__dlpack__"):
+            raise CheckpointError(f"{place} {role}: expected a numpy or torch array, got {type(array).__name__}")
+    weights.set_encoded(
+        slot,
+        layer,
+        tensor.encoding,
+        list(tensor.shape),
+        {role: (array, dtype, list(shape)) for role, (array, dtype, shape) in tensor.parts.items()},
+        bits=tensor.bits,
+        block_rows=tensor.block_rows,
+        block_columns=tensor.shape[-1] if tensor.block_columns is None else tensor.block_columns,
+        zero_offset=tensor.zero_offset,
+        mapped=mapped,
+    )

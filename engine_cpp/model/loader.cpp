@@ -9,25 +9,39 @@ namespace qwen3 {
 namespace {
 
 size_t slice_bytes(const TensorView& view, const Slice& slice) {
+    if (view.encoded)  // a share of what lies in no order of rows
+        return static_cast<size_t>(static_cast<double>(view.nbytes()) *
+                                   static_cast<double>(slice.rows.size() * slice.columns.size()) /
+                                   static_cast<double>(view.shape[0] * view.shape[1]));
     return static_cast<size_t>(slice.rows.size() * slice.columns.size()) * size_of(view.dtype);
+}
+
+void drop_pages(const std::byte* begin, size_t bytes) {
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto address = reinterpret_cast<uintptr_t>(begin);
+    const uintptr_t first = address / page * page;  // neighbours on a shared page are simply read again
+    const uintptr_t last = (address + bytes) / page * page;
+    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 // Gives the pages behind a repacked weight back: they lie in a read-only file mapping and can be read again.
 void drop(const TensorView& view, const Slice& slice) {
     if (!view.mapped) return;
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    if (view.encoded) {
+        for (const Part* part : {&view.encoded->values, &view.encoded->scales, &view.encoded->zeros})
+            drop_pages(part->data, part->nbytes());
+        return;
+    }
     const size_t row = view.nbytes() / static_cast<size_t>(view.shape.front());
     const bool whole_rows = view.shape.size() == 2;
-    const auto data = reinterpret_cast<uintptr_t>(view.data);
-    const uintptr_t begin = data + (whole_rows ? static_cast<size_t>(slice.rows.begin) * row : 0);
-    const uintptr_t end = whole_rows ? data + static_cast<size_t>(slice.rows.end) * row : data + view.nbytes();
-    const uintptr_t first = begin / page * page;  // neighbours on a shared page are simply read again
-    const uintptr_t last = end / page * page;
-    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+    const Range rows = whole_rows ? slice.rows : Range{0, view.shape.front()};
+    drop_pages(view.data + static_cast<size_t>(rows.begin) * row, static_cast<size_t>(rows.size()) * row);
 }
 
 // The embedding and the head bear four bits badly, and are the largest matrices of a small model: int8 at least.
-WeightType kept_as(Slot slot, WeightType type) {
+WeightType kept_as(Slot slot, const TensorView& view, const DeviceShape& shape) {
+    WeightType type = shape.weights;
+    if (shape.as_stored) type = view.stored_type() == WeightType::int4 ? WeightType::int4 : WeightType::int8;
     const bool vocabulary = slot == Slot::input_embd || slot == Slot::output_embd;
     return vocabulary && type == WeightType::int4 ? WeightType::int8 : type;
 }
@@ -59,7 +73,7 @@ DeviceWeights load_shard(Ops& ops, const DeviceShape& shape, const Weights& weig
     auto matrix = [&](Slot slot, int64_t layer = 0) {
         const TensorView& view = weights.at(slot, layer);
         const Slice slice = slice_of(slot, shape.meta, shape.shard);
-        auto packed = ops.pack(view, slice, kept_as(slot, shape.weights));
+        auto packed = ops.pack(view, slice, kept_as(slot, view, shape));
         finish(view, slice);
         return packed;
     };

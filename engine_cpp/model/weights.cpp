@@ -1,5 +1,6 @@
 #include "qwen3/weights.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "qwen3/error.hpp"
@@ -30,6 +31,7 @@ void check(const TensorView& view, Slot slot, int64_t layer, const Meta& meta) {
     if (view.shape != expected)
         throw CheckpointError("weight " + full_name(slot, layer) + " has shape " + shape_text(view.shape) +
                               "; expected " + shape_text(expected));
+    if (view.encoded) view.encoded->validate(expected, "weight " + full_name(slot, layer));
 }
 
 }  // namespace
@@ -77,9 +79,27 @@ WeightType weight_type(DType dtype) {
 }
 
 size_t TensorView::nbytes() const {
+    if (encoded) return encoded->nbytes();
     size_t count = size_of(dtype);
     for (int64_t n : shape) count *= static_cast<size_t>(n);
     return count;
+}
+
+WeightType TensorView::stored_type() const {
+    if (!encoded) return weight_type(dtype);
+    switch (encoded->encoding) {
+        case Encoding::q4_0:
+        case Encoding::q4_k: return WeightType::int4;
+        case Encoding::packed:
+        case Encoding::gptq:
+        case Encoding::awq: return encoded->bits <= 4 ? WeightType::int4 : WeightType::int8;
+        case Encoding::fp8:
+        case Encoding::int8:
+        case Encoding::q8_0:
+        case Encoding::q5_k:
+        case Encoding::q6_k: return WeightType::int8;
+    }
+    return WeightType::int8;
 }
 
 std::string_view slot_name(Slot slot) { return kSlotNames[static_cast<size_t>(slot)]; }
@@ -139,6 +159,23 @@ void Weights::validate(const Meta& meta) const {
     }
 }
 
-DType Weights::dtype() const { return at(Slot::attn_q_proj, 0).dtype; }
+WeightType Weights::stored_type() const {
+    if (!quantized()) return at(Slot::attn_q_proj, 0).stored_type();
+    int64_t four = 0, all = 0;  // weights
+    for (const auto& layer : layers_)
+        for (const TensorView& view : layer) {
+            if (view.shape.size() != 2) continue;
+            const int64_t count = view.shape[0] * view.shape[1];
+            all += count;
+            if (view.stored_type() == WeightType::int4) four += count;
+        }
+    return 2 * four > all ? WeightType::int4 : WeightType::int8;
+}
+
+bool Weights::quantized() const {
+    return std::any_of(layers_.begin(), layers_.end(), [](const auto& layer) {
+        return std::any_of(layer.begin(), layer.end(), [](const TensorView& view) { return view.encoded != nullptr; });
+    });
+}
 
 }  // namespace qwen3

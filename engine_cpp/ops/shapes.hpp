@@ -29,6 +29,7 @@ struct DeviceShape {
     Shard shard;
     WeightType weights = WeightType::f32;
     DType kv = DType::f32;
+    bool as_stored = false;  // each quantized matrix in the integers it comes closest to; `weights` is the usual one
 };
 
 }  // namespace qwen3

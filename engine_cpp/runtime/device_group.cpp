@@ -52,7 +52,8 @@ std::vector<CpuList> ThreadPlan::firsts() const {
 }
 
 DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
-                         WeightType weight_type, DType kv_dtype, int threads, const ProgressFn& progress)
+                         WeightType weight_type, bool as_stored, DType kv_dtype, int threads,
+                         const ProgressFn& progress)
     : workers_(checked(devices).size()),
       plan_(static_cast<int>(devices.size()), threads),
       shared_(static_cast<int64_t>(devices.size()), plan_.spin),
@@ -62,7 +63,7 @@ DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::ve
     std::vector<DeviceShape> shapes;
     int64_t total = 0;
     for (int64_t rank = 0; rank < size; ++rank) {
-        shapes.push_back({meta, shard_of(meta, rank, size), weight_type, kv_dtype});
+        shapes.push_back({meta, shard_of(meta, rank, size), weight_type, kv_dtype, as_stored});
         total += static_cast<int64_t>(shard_source_bytes(meta, weights, shapes.back().shard));
     }
 

@@ -29,9 +29,10 @@ struct ThreadPlan {
 class DeviceGroup {
 public:
     // Starts the workers and loads every shard in parallel; progress is called on this thread. From then on this thread
-    // is the first device's first: it alone calls run(), and may be kept to that device's processors.
+    // is the first device's first: it alone calls run(), and may be kept to that device's processors. as_stored: see
+    // DeviceShape.
     DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
-                WeightType weight_type, DType kv_dtype, int threads, const ProgressFn& progress);
+                WeightType weight_type, bool as_stored, DType kv_dtype, int threads, const ProgressFn& progress);
 
     // Bytes of one KV page over all devices.
     int64_t page_bytes() const;

@@ -38,7 +38,7 @@ public:
           options_(options),
           context_(options.context ? options.context : meta.dctx),
           threads_(options.threads ? options.threads : default_threads(read_topology())),
-          weight_type_(options.weights.value_or(qwen3::weight_type(weights.dtype()))),
+          weight_type_(options.weights.value_or(weights.stored_type())),
           kv_dtype_(options.kv.value_or(weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16)),
           rope_(meta) {
         try {
@@ -238,8 +238,9 @@ void EngineImpl::forward(std::span<const int32_t> ids, float* logits) {
 }
 
 void EngineImpl::load(const Weights& weights, const ProgressFn& progress) {
-    devices_ =
-        std::make_unique<DeviceGroup>(meta_, weights, options_.devices, weight_type_, kv_dtype_, threads_, progress);
+    const bool as_stored = !options_.weights && weights.quantized() && is_integer(weight_type_);
+    devices_ = std::make_unique<DeviceGroup>(meta_, weights, options_.devices, weight_type_, as_stored, kv_dtype_,
+                                             threads_, progress);
     isa_ = devices_->isa();
     const int64_t page = devices_->page_bytes();
     const int64_t budget = kv_budget(page);

@@ -12,14 +12,13 @@ import math
 import mmap
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from qwen3_chat.models.errors import CheckpointError
 from qwen3_chat.models.files import describe, file_exists, parse_json, reason
+from qwen3_chat.models.tensors import Bytes, TensorEntry
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
@@ -29,17 +28,6 @@ DTYPE_BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8,
     "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "C64": 64,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
-    """One tensor of a header: where it lies in the file, in bytes from the file's start."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
 
 
 class SafetensorsFile:
@@ -69,7 +57,7 @@ class SafetensorsFile:
             self.close()
             raise
 
-    def data(self, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def data(self, name: str) -> Bytes:
         """The tensor's bytes, [nbytes] uint8, read-only; the mapping lives as long as any view of it."""
         if self._map is None:
             raise CheckpointError(f"{self.path}: was closed")

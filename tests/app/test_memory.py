@@ -11,6 +11,7 @@ from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.memory import available_bytes, plan
 from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.engine import OutOfMemory
+from qwen3_chat.models.checkpoint import WeightCounts
 from qwen3_chat.models.config import Qwen3Config
 
 GIB = 1 << 30
@@ -20,41 +21,55 @@ SMALL = Qwen3Config(  # Qwen3-0.6B
     head_dim=128, intermediate_size=3072, max_position_embeddings=40960, rms_norm_eps=1e-6, rope_theta=1e6,
     tie_word_embeddings=True, dtype="bfloat16", eos_token_ids=(151645, 151643),
 )  # fmt: skip
-NBYTES = 2 * 596_049_920
+WEIGHTS = 596_049_920
+STORED = WeightCounts(WEIGHTS, "bf16")
 
 
 def test_the_published_size_of_a_token() -> None:
-    assert plan(SMALL, NBYTES, EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
-    assert plan(SMALL, NBYTES, EngineOptions(kv="f32"), 64 * GIB).kv_per_token == 224 * KIB
-    assert plan(SMALL, NBYTES, EngineOptions(weights="f32"), 64 * GIB).kv_per_token == 224 * KIB
-    assert plan(replace(SMALL, dtype="float16"), NBYTES, EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
+    assert plan(SMALL, STORED, EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
+    assert plan(SMALL, STORED, EngineOptions(kv="f32"), 64 * GIB).kv_per_token == 224 * KIB
+    assert plan(SMALL, STORED, EngineOptions(weights="f32"), 64 * GIB).kv_per_token == 224 * KIB
+    assert plan(SMALL, replace(STORED, kept="f16"), EngineOptions(), 64 * GIB).kv_per_token == 112 * KIB
 
 
 def test_integer_weights_with_their_scales_and_an_int8_vocabulary() -> None:
     vocabulary, body = 151936 * 1024, 596_049_920 - 151936 * 1024
-    assert plan(SMALL, NBYTES, EngineOptions(weights="int8"), 64 * GIB).weights == (vocabulary + body) * 17 // 16
+    assert plan(SMALL, STORED, EngineOptions(weights="int8"), 64 * GIB).weights == (vocabulary + body) * 17 // 16
     assert (
-        plan(SMALL, NBYTES, EngineOptions(weights="int4"), 64 * GIB).weights == vocabulary * 17 // 16 + body * 9 // 16
+        plan(SMALL, STORED, EngineOptions(weights="int4"), 64 * GIB).weights == vocabulary * 17 // 16 + body * 9 // 16
     )
-    assert plan(SMALL, NBYTES, EngineOptions(weights="int4"), 64 * GIB).kv_per_token == 112 * KIB
+    assert plan(SMALL, STORED, EngineOptions(weights="int4"), 64 * GIB).kv_per_token == 112 * KIB
+
+
+def test_quantized_files_take_what_each_of_their_matrices_comes_closest_to() -> None:
+    vocabulary, body = 151936 * 1024, WEIGHTS - 151936 * 1024
+    four = 300_000_000
+    mixed = WeightCounts(WEIGHTS, "int4", quantized=True, four_bit=four)
+    found = plan(SMALL, mixed, EngineOptions(), 64 * GIB)
+    assert found.weights == (vocabulary + body - four) * 17 // 16 + four * 9 // 16
+    assert found.kv_per_token == 112 * KIB
+    asked = plan(SMALL, mixed, EngineOptions(weights="int8"), 64 * GIB)
+    assert asked.weights == WEIGHTS * 17 // 16
+    with pytest.raises(OutOfMemory, match=r"^needs 0\.\d GiB .*smaller model"):
+        plan(SMALL, mixed, EngineOptions(), GIB // 2)
 
 
 def test_where_there_is_room_the_context_is_the_model_s_own() -> None:
-    found = plan(SMALL, NBYTES, EngineOptions(), 64 * GIB)
-    assert (found.context, found.weights) == (40960, NBYTES)
+    found = plan(SMALL, STORED, EngineOptions(), 64 * GIB)
+    assert (found.context, found.weights) == (40960, 2 * WEIGHTS)
     assert found.kv_budget == 4 * 40960 * 112 * KIB
 
 
 def test_where_there_is_less_the_context_shrinks_to_what_fits() -> None:
     available = 4 * GIB
-    found = plan(SMALL, NBYTES, EngineOptions(), available)
-    room = available - NBYTES - (300 << 20)
+    found = plan(SMALL, STORED, EngineOptions(), available)
+    room = available - 2 * WEIGHTS - (300 << 20)
     assert found.context == room // (112 * KIB) // 64 * 64
     assert found.kv_budget == found.context * 112 * KIB <= room
 
 
 def test_a_context_that_was_asked_for_is_kept() -> None:
-    found = plan(SMALL, NBYTES, EngineOptions(context=1000), 4 * GIB)
+    found = plan(SMALL, STORED, EngineOptions(context=1000), 4 * GIB)
     assert found.context == 1000
     assert found.kv_budget == 4 * 1024 * 112 * KIB  # whole pages
 
@@ -63,37 +78,37 @@ def test_a_context_that_was_asked_for_and_does_not_fit_is_refused_with_one_that_
     with pytest.raises(
         OutOfMemory, match=r"^needs 1\.4 GiB .* 4\.4 GiB for a context of 40960 .* 4\.0 GiB are free"
     ) as caught:
-        plan(SMALL, NBYTES, EngineOptions(context=40960), 4 * GIB)
+        plan(SMALL, STORED, EngineOptions(context=40960), 4 * GIB)
     advice = str(caught.value).split("--context ")[1].split()[0]
-    assert plan(SMALL, NBYTES, EngineOptions(context=int(advice)), 4 * GIB).context == int(advice)
+    assert plan(SMALL, STORED, EngineOptions(context=int(advice)), 4 * GIB).context == int(advice)
 
 
 def test_weights_that_do_not_fit_at_all() -> None:
     with pytest.raises(OutOfMemory, match="smaller model"):
-        plan(SMALL, NBYTES, EngineOptions(weights="int4"), GIB // 2)
+        plan(SMALL, STORED, EngineOptions(weights="int4"), GIB // 2)
     for weights, remedy in (("f32", "bf16"), ("bf16", "int8"), ("auto", "int8"), ("int8", "int4")):
         with pytest.raises(OutOfMemory, match=f"try --weights {remedy}"):
-            plan(SMALL, NBYTES, EngineOptions(weights=weights), GIB // 2)
+            plan(SMALL, STORED, EngineOptions(weights=weights), GIB // 2)
     with pytest.raises(OutOfMemory, match=r"try --context \d+ or --kv bf16"):
-        plan(SMALL, NBYTES, EngineOptions(kv="f32", context=30000), 4 * GIB)
+        plan(SMALL, STORED, EngineOptions(kv="f32", context=30000), 4 * GIB)
 
 
 def test_more_than_the_model_was_made_for_is_a_wrong_flag() -> None:
-    assert plan(SMALL, NBYTES, EngineOptions(context=131072), 64 * GIB).context == 131072  # with YaRN
+    assert plan(SMALL, STORED, EngineOptions(context=131072), 64 * GIB).context == 131072  # with YaRN
     words = "--context 131073 is more than the 40960 tokens that this model was made for, or 131072 with YaRN"
     with pytest.raises(OptionError, match=words):
-        plan(SMALL, NBYTES, EngineOptions(context=131073), 64 * GIB)
+        plan(SMALL, STORED, EngineOptions(context=131073), 64 * GIB)
     devices = ",".join(f"cpu:{number}" for number in range(17))
     with pytest.raises(OptionError, match="--devices names 17 devices, and the model has 16 query heads"):
-        plan(SMALL, NBYTES, EngineOptions(devices=devices), 64 * GIB)
+        plan(SMALL, STORED, EngineOptions(devices=devices), 64 * GIB)
 
 
 def test_unknown_memory_refuses_nothing() -> None:
-    assert plan(SMALL, NBYTES, EngineOptions(), None).context == 40960
+    assert plan(SMALL, STORED, EngineOptions(), None).context == 40960
 
 
 def test_devices_that_share_a_head_hold_it_twice() -> None:
-    assert plan(SMALL, NBYTES, EngineOptions(devices="cpu:0,cpu:1,cpu:2"), 64 * GIB).kv_per_token == 112 * KIB * 10 // 8
+    assert plan(SMALL, STORED, EngineOptions(devices="cpu:0,cpu:1,cpu:2"), 64 * GIB).kv_per_token == 112 * KIB * 10 // 8
 
 
 def write(root: Path, files: dict[str, str]) -> tuple[Path, Path]:

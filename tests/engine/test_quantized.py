@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from dummy_models import Array, DummyModel, append, dummy_model, random_ids, rms_error
+from dummy_models import DummyModel, append, dummy_model, random_ids, rms_error
 from rounded import rounded_logits
+from trained import divergence
 
 from qwen3_chat.engine import Engine
 from qwen3_chat.models import demo
@@ -25,12 +25,6 @@ SHAPES: dict[str, dict[str, Any]] = {
     "1 KV head": {"heads": 8, "kv_heads": 1, "head_dim": 8},
     "wide": {"hidden": 256, "heads": 2, "kv_heads": 2, "head_dim": 128, "intermediate": 512, "layers": 4},
 }
-
-
-def divergence(result: Array, expected: Array) -> float:
-    """Mean Kullback-Leibler divergence of the result from the expected distribution, in nats."""
-    p, q = (torch.log_softmax(torch.from_numpy(logits).double(), -1) for logits in (expected, result))
-    return float((p.exp() * (p - q)).sum(-1).mean())
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

@@ -12,8 +12,10 @@ import torch
 from checkpoints import make_checkpoint, random_weights, write_weights
 from safetensors.torch import load_file, save_file
 
-from qwen3_chat.models.checkpoint import GLOBAL, INDEX_FILE, SINGLE_FILE, Checkpoint, RawTensor, model_slots
+from qwen3_chat.models.checkpoint import GLOBAL, Checkpoint, model_slots
 from qwen3_chat.models.errors import CheckpointError, ConfigError
+from qwen3_chat.models.formats.safetensors_folder import INDEX_FILE, SINGLE_FILE
+from qwen3_chat.models.tensors import RawTensor
 
 SHAPE: dict[str, Any] = {
     "hidden": 32,
@@ -255,7 +257,7 @@ def test_other_formats(folder: Path) -> None:
     (folder / SINGLE_FILE).rename(folder / "model-00001-of-00002.safetensors")
     refused(folder, "model-00001-of-00002.safetensors is there", "download the index")
     (folder / "model-00001-of-00002.safetensors").rename(folder / "qwen3.gguf")
-    refused(folder, "qwen3.gguf is GGUF, which is not supported yet")
+    refused(folder, "qwen3.gguf is GGUF", f"--model {folder / 'qwen3.gguf'}")
 
 
 def test_empty_and_absent_folder(tmp_path: Path) -> None:

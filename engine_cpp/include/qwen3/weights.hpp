@@ -4,11 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "qwen3/encoding.hpp"
 #include "qwen3/meta.hpp"
 
 namespace qwen3 {
@@ -20,7 +22,8 @@ std::string_view dtype_name(DType dtype);
 std::optional<DType> parse_dtype(std::string_view name);  // "f32", "f16", "bf16"
 
 // How the engine keeps a weight matrix. Integers are rounded from the checkpoint's floats as they are loaded, in groups
-// of 32 along the input that share a bf16 scale: 8.5 and 4.5 bits a weight.
+// of 32 along the input that share a bf16 scale: 8.5 and 4.5 bits a weight. Where a quantized checkpoint has integers
+// that fit, these are kept, and only their scales are rounded.
 enum class WeightType : uint8_t { f32, f16, bf16, int8, int4 };
 
 std::string_view weight_type_name(WeightType type);
@@ -32,10 +35,13 @@ struct TensorView {
     const std::byte* data = nullptr;  // row-major, contiguous; null = slot not filled
     DType dtype = DType::f32;
     std::vector<int64_t> shape;
+    // A quantized matrix: `shape` is its own, `data` that of its values, and `dtype` means nothing.
+    std::shared_ptr<const EncodedMatrix> encoded;
     // The view lies in a read-only mapping of a file: pages may be dropped once they are repacked.
     bool mapped = false;
 
     size_t nbytes() const;
+    WeightType stored_type() const;  // the engine's type that comes closest
 };
 
 // The slots of the original API. The first three exist once, the others once per layer.
@@ -75,8 +81,11 @@ public:
     // when the head is tied; q / k norm weights are part of Qwen3 and must be there.
     void validate(const Meta& meta) const;
 
-    // The type of the projection weights (the first layer's q_proj): what weights = auto means.
-    DType dtype() const;
+    // What weights = auto means: the type of the first layer's q_proj; or if any projection is quantized, the integers
+    // that most weights of the layers come closest to.
+    WeightType stored_type() const;
+    // Whether projections are quantized: then weights = auto keeps each in the integers that it comes closest to.
+    bool quantized() const;
 
 private:
     std::array<TensorView, kGlobalSlots> globals_;

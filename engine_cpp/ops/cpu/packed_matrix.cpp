@@ -4,29 +4,15 @@
 #include <array>
 #include <cstring>
 
+#include "decode/reader.hpp"
 #include "ops/cpu/convert.hpp"
+#include "ops/cpu/decoded_panel.hpp"
+#include "ops/cpu/panel_layout.hpp"
 
 namespace qwen3::cpu {
 namespace {
 
-int64_t bytes_of_panel(WeightType type, int64_t columns) {
-    switch (type) {
-        case WeightType::f32: return round_up(columns, 2) * kPanel * 4;
-        case WeightType::f16:
-        case WeightType::bf16: return round_up(columns, 2) * kPanel * 2;
-        case WeightType::int8: return round_up(columns, kBlock) / kBlock * kInt8BlockBytes;
-        case WeightType::int4: return round_up(columns, kBlock) / kBlock * kInt4BlockBytes;
-    }
-    return 0;
-}
-
-// ---- floats: element (row, k) of a panel; see kernels/simd.hpp for the two layouts ----
-
-template <class Packed>
-int64_t offset_in_panel(int64_t row, int64_t k) {
-    if constexpr (std::is_same_v<Packed, Bf16>) return k / 2 * 2 * kPanel + row * 2 + k % 2;
-    return k * kPanel + row;
-}
+// ---- floats ----
 
 template <class Source, class Packed>
 void pack_panel(const std::byte* source, int64_t source_columns, const Slice& slice, int64_t panel, std::byte* out) {
@@ -85,10 +71,10 @@ void widen_quantized_row(const std::byte* panel, int64_t row, int64_t columns, f
         const std::byte* group = block + kScaleBytes + half * kGroupBytes;
         const float scale = to_f32(read<Bf16>(block, row * 2 + half));
         if constexpr (kFourBits) {
-            const auto pair = std::to_integer<int>(group[i / 8 * 64 + row * 4 + i % 4]);
+            const auto pair = std::to_integer<int>(group[offset_of_pair(row, i)]);
             out[k] = scale * static_cast<float>((i % 8 < 4 ? pair & 15 : pair >> 4) - 8);
         } else {
-            out[k] = scale * static_cast<float>(read<int8_t>(group, i / 4 * 64 + row * 4 + i % 4));
+            out[k] = scale * static_cast<float>(read<int8_t>(group, offset_of_byte(row, i)));
         }
     }
 }
@@ -130,10 +116,17 @@ PackedMatrix::PackedMatrix(const TensorView& weight, const Slice& slice, WeightT
       type_(type),
       block_(static_cast<size_t>(panels() * panel_bytes_), "weights") {
     const FillFn fill = fill_from(weight.dtype);
+    std::unique_ptr<MatrixReader> reader;
+    if (weight.encoded) reader = open_reader(*weight.encoded, weight.shape[0], weight.shape[1]);
     pool.run([&](int thread) {  // the same panels that this thread will read in every step: it touches them first
         const Range mine = split(panels(), 1, thread, pool.threads());
-        for (int64_t p = mine.begin; p < mine.end; ++p)
-            fill(weight, slice, type, kernels, p, block_.data() + p * panel_bytes_);
+        for (int64_t p = mine.begin; p < mine.end; ++p) {
+            std::byte* out = block_.data() + p * panel_bytes_;
+            if (reader)
+                fill_decoded(*reader, slice, type, kernels, p, out);
+            else
+                fill(weight, slice, type, kernels, p, out);
+        }
     });
 }
 
