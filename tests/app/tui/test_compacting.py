@@ -35,7 +35,7 @@ async def test_compact_sends_the_summary_in_the_older_messages_stead() -> None:
         assert "weather" not in asked  # the newest turn stays as it is
         assert REQUEST in asked
         await wait_until(pilot, lambda: "Σ Summary of the older messages" in screen_text(app))
-        assert screen_text(app).count("summed up below") == 2
+        await wait_until(pilot, lambda: screen_text(app).count("summed up below") == 2)
         assert "I am Ada" in screen_text(app)
         await ask(pilot, "Who am I?")
         prompt = made.tokenizer.decode(made.engine.requests[3][0])
@@ -44,7 +44,7 @@ async def test_compact_sends_the_summary_in_the_older_messages_stead() -> None:
         assert "Nice weather" in prompt
         await send(pilot, "/uncompact")
         await wait_until(pilot, lambda: "Summary, taken back" in screen_text(app))
-        assert "summed up below" not in screen_text(app)
+        await wait_until(pilot, lambda: "summed up below" not in screen_text(app))
         await ask(pilot, "Who?")
         prompt = made.tokenizer.decode(made.engine.requests[4][0])
         assert "I am Ada" in prompt
