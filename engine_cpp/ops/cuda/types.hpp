@@ -5,6 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#ifdef __CUDACC__
+#define QWEN3_HOST_DEVICE __host__ __device__
+#else
+#define QWEN3_HOST_DEVICE
+#endif
+
 namespace qwen3::cuda {
 
 constexpr int kPageTokens = 64;  // tokens in a KV page
@@ -62,9 +68,11 @@ struct KvPages {
     int64_t head_dim;
     KvType type;
 
-    constexpr int64_t value_bytes() const { return type == KvType::f32 ? 4 : 2; }
-    constexpr int64_t block_bytes() const { return kPageTokens * head_dim * value_bytes(); }  // K or V of one head
-    constexpr int64_t page_bytes() const { return layers * kv_heads * 2 * block_bytes(); }
+    QWEN3_HOST_DEVICE constexpr int64_t value_bytes() const { return type == KvType::f32 ? 4 : 2; }
+    QWEN3_HOST_DEVICE constexpr int64_t block_bytes() const {
+        return kPageTokens * head_dim * value_bytes();
+    }  // K or V of one head
+    QWEN3_HOST_DEVICE constexpr int64_t page_bytes() const { return layers * kv_heads * 2 * block_bytes(); }
 };
 
 // The heads of a shard. Query head h (local) uses KV head (h + first_in_group) / group (local): a shard may begin
