@@ -1,6 +1,6 @@
 """Every CUDA kernel over the emulator, against plain loops: threads in three orders, then every access and every race.
 
-QWEN3_FULL_TESTS=1 adds long shapes, and the other orders under the sanitizers.
+QWEN3_TEST_FULL=1 adds long shapes, and the other orders under the sanitizers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import pytest
 from programs import ORDERS, run
 
-FULL = bool(os.environ.get("QWEN3_FULL_TESTS"))
+FULL = bool(os.environ.get("QWEN3_TEST_FULL"))
 
 
 def check(name: str, order: str) -> None:

@@ -36,7 +36,6 @@ inline void open_barrier(Block& block) {
     ++block.barrier_generation;
 }
 
-// A fiber lives as long as the grid and runs one thread of every block.
 inline void fiber_main() {
     Worker& w = worker();
     entered_first(w.host_stack);
@@ -58,21 +57,16 @@ inline void fiber_main() {
     }
 }
 
-inline void make_fibers(Worker& w, unsigned count) {
-    if (w.stack_count < count || kRaceDetector) {  // TSan forgets accesses to a stack only when it is mapped anew
-        if (w.stacks) munmap(w.stacks, w.stack_count * kStackBytes);
-        void* memory = mmap(nullptr, count * kStackBytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED) std::abort();
-        w.stacks = static_cast<char*>(memory);
-        w.stack_count = count;
-        w.fibers = std::vector<Fiber>(count);
-    }
-    for (unsigned i = 0; i < count; ++i) {
-        Fiber& fiber = w.fibers[i];
-        fiber.stack = {.bottom = w.stacks + i * kStackBytes, .size = kStackBytes};
-        make_context(fiber.context, w.stacks + i * kStackBytes, kStackBytes, fiber_main);
-    }
+inline Fiber::Fiber() {
+    void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) std::abort();
+    stack = {.bottom = memory, .size = kStackBytes, .asan_fake = nullptr, .tsan_fiber = create_race_fiber()};
+    make_context(context, static_cast<char*>(memory), kStackBytes, fiber_main);
+}
+
+inline Fiber::~Fiber() {
+    destroy_race_fiber(stack.tsan_fiber);
+    munmap(const_cast<void*>(stack.bottom), stack.size);
 }
 
 inline void resume(Worker& w, Fiber& fiber) {
@@ -94,20 +88,20 @@ inline void begin_block(Worker& w, size_t dynamic_bytes) {
         meetings.clear();
         meetings.reserve(kMostMasks);  // lanes that wait keep the address of theirs
     }
+    block.crew = &w.crews[w.blocks_run++ % kCrews];
+    while (block.crew->size() < block.threads) block.crew->emplace_back();
     for (unsigned i = 0; i < block.threads; ++i) {
-        Fiber& fiber = w.fibers[i];
+        Fiber& fiber = (*block.crew)[i];
         fiber.lane = i % 32;
         fiber.warp = i / 32;
         fiber.thread = {i % block.block.x, i / block.block.x % block.block.y, i / (block.block.x * block.block.y)};
         fiber.state = Fiber::State::ready;
-        fiber.stack.tsan_fiber = create_race_fiber();
     }
     release(&block.begin);
 }
 
 inline void end_block(Worker& w) {
     Block& block = w.block;
-    for (unsigned i = 0; i < block.threads; ++i) destroy_race_fiber(w.fibers[i].stack.tsan_fiber);
     size_t bytes = block.dynamic.bytes;
     bool intact = !block.dynamic.data || block.dynamic.intact();
     for (auto& [name, memory] : block.shared) {
@@ -132,7 +126,7 @@ inline void run_block(Worker& w, size_t dynamic_bytes, std::mt19937& random) {
         if (config.order == Order::random) std::shuffle(order.begin(), order.end(), random);
         bool progress = false;
         for (unsigned i : order) {
-            Fiber& fiber = w.fibers[i];
+            Fiber& fiber = (*block.crew)[i];
             if (fiber.state == Fiber::State::waiting && *fiber.generation != fiber.old)
                 fiber.state = Fiber::State::ready;
             if (fiber.state != Fiber::State::ready) continue;
@@ -140,7 +134,8 @@ inline void run_block(Worker& w, size_t dynamic_bytes, std::mt19937& random) {
             progress = true;
         }
         if (progress) continue;
-        for (Fiber& fiber : w.fibers) {
+        for (unsigned i : order) {
+            Fiber& fiber = (*block.crew)[i];
             if (fiber.state != Fiber::State::waiting) continue;
             w.current = &fiber;
             fail("deadlock: a thread waits in %s that others never reach", fiber.waits_in);
@@ -174,9 +169,7 @@ inline const char* run_grid(dim3 grid, dim3 block, size_t dynamic_bytes, void (*
         std::iota(order.begin(), order.end(), 0U);
         if (config.order == Order::reverse) std::reverse(order.begin(), order.end());
         if (config.order == Order::random) std::shuffle(order.begin(), order.end(), random);
-        make_fibers(w, threads);
         for (unsigned i : order) {
-            if (kRaceDetector) make_fibers(w, threads);
             w.block.index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
             run_block(w, dynamic_bytes, random);
         }
