@@ -124,7 +124,7 @@ struct Block {
     std::map<const void*, Guarded> shared;
     std::vector<std::vector<Meeting>> warps;
     std::deque<Fiber>* crew = nullptr;  // its threads, or more
-    char begin = 0, end = 0;  // addresses at which a block's threads are ordered with their launch
+    char begin = 0, end = 0;            // addresses at which a block's threads are ordered with their launch
 };
 
 // To TSan, what one fiber does is in order. So that it sees races between blocks, successive ones have other fibers.

@@ -26,8 +26,8 @@ inline void barrier(const std::source_location& where) {
     acquire(&block.barrier_generation);
 }
 
-// Meets the lanes of the mask, with up to 32 bytes; returns what every lane brought. Only `fence` orders memory. The caller
-// is quiet.
+// Meets the lanes of the mask, with up to 32 bytes; returns what every lane brought. Only `fence` orders memory. The
+// caller is quiet.
 inline const uint64_t (*meet(uint32_t mask, const char* operation, const void* value, size_t bytes,
                              bool fence = false))[4] {
     Worker& w = worker();

@@ -58,7 +58,8 @@ inline void fiber_main() {
 }
 
 inline Fiber::Fiber() {
-    void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) std::abort();
     stack = {.bottom = memory, .size = kStackBytes, .asan_fake = nullptr, .tsan_fiber = create_race_fiber()};
     make_context(context, static_cast<char*>(memory), kStackBytes, fiber_main);

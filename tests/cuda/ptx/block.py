@@ -9,7 +9,6 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
-
 from ptx import arithmetic, warp
 from ptx.arithmetic import TYPES, Values
 from ptx.memory import Bytes, GlobalMemory, Index, SharedMemory
@@ -59,8 +58,8 @@ class Block:
         if operand in self._special:
             return self._special[operand][threads].astype(dtype)
         if operand.startswith("%"):
-            if operand not in self._registers:
-                raise PtxError(f"{operand} is read before it is written")
+            if operand not in self._registers:  # undefined, so something that a result shows: NaN
+                return np.full(len(threads) * size_of(type_), 0xFF, np.uint8).view(dtype)
             raw = self._registers[operand][threads]
             if raw.dtype == np.bool_ or raw.dtype.itemsize == np.dtype(dtype).itemsize:
                 return raw.view(dtype)
@@ -94,7 +93,8 @@ class Block:
         base, offset = match[1], int(match[2] or "0", 0)
         if base.startswith("%"):
             width = size_of(self._type(base))
-            return self.read(base, f"u{8 * width}", threads).astype(np.int64) + offset
+            address: Index = self.read(base, f"u{8 * width}", threads).astype(np.int64) + offset
+            return address & 0xFFFFFFFF if width == 4 else address
         return self.read(base, "u64", threads).astype(np.int64) + offset
 
     # ---- running --------------------------------------------------------------------------------------------------
@@ -190,6 +190,9 @@ class Block:
                 self.write(operands[0], arithmetic.permute(value(1), value(2), value(3)), threads)
             case "lop3":
                 result = arithmetic.look_up(value(1), value(2), value(3), int(operands[4], 0))
+                self.write(operands[0], result, threads)
+            case "bfi":
+                result = arithmetic.insert(value(1), value(2), value(3, "u32"), value(4, "u32"))
                 self.write(operands[0], result, threads)
             case "bfe":
                 result = arithmetic.extract(value(1), value(2, "u32"), value(3, "u32"))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from ptx.module import PtxError
 
 Bytes = NDArray[np.uint8]
@@ -88,8 +87,8 @@ class GlobalMemory:
 
 @dataclass
 class _Accesses:
-    """Of every byte: the lowest and the highest thread that touched it since the block's last barrier, when that was, and
-    how many barriers that thread's warp had passed."""
+    """Of every byte: the lowest and the highest thread that touched it since the block's last barrier, when that was,
+    and how many barriers that thread's warp had passed."""
 
     low: Index
     high: Index
@@ -122,8 +121,8 @@ class _Accesses:
 
 
 class SharedMemory:
-    """A block's shared memory. A byte may be read only after it was written, and by another thread only after both met at a
-    barrier (of their warp, if they are in the same one)."""
+    """A block's shared memory. A byte may be read only after it was written, and by another thread only after both met
+    at a barrier (of their warp, if they are in the same one)."""
 
     def __init__(self, size: int, threads: int) -> None:
         self._bytes: Bytes = np.zeros(size, np.uint8)
