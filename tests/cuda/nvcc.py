@@ -42,3 +42,10 @@ def ptx_of(source: Path, architecture: str) -> Path:
     output = Path(_folder().name) / f"{source.stem}.{architecture}.ptx"
     compile_with(source, architecture, "-ptx", output=output)
     return output
+
+
+@functools.cache
+def cubin_of(source: Path, architecture: str) -> tuple[Path, str]:
+    """The machine code of one file, compiled once a session, and what ptxas says of its registers."""
+    output = Path(_folder().name) / f"{source.stem}.{architecture}.cubin"
+    return output, compile_with(source, architecture, "-cubin", "-Xptxas=-v", output=output)

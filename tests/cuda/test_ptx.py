@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 INSTANCES = Path(__file__).parent / "ptx" / "instances.cu"
 EPSILON = 1e-6
 PAGE = 64
+FAR_PAGE = 1_000_000
+"""A page whose bytes and whose values no 32-bit index reaches."""
 EXACT, ROUNDED = 3e-6, 8e-3
 """Largest differences, relative to the largest value: of f32 sums, and of queries and weights in bf16."""
 
@@ -68,11 +70,13 @@ def stage_bytes(columns: int, vectors: int) -> int:
 
 
 class Batch:
-    """DeviceBatch: sequences of (first position, rows), their pages in a random order."""
+    """DeviceBatch: sequences of (first position, rows), their pages in a random order from `first_page` on."""
 
-    def __init__(self, device: Device, requests: list[tuple[int, int]], head_dim: int, *, copies: int = 0) -> None:
+    def __init__(
+        self, device: Device, requests: list[tuple[int, int]], head_dim: int, first_page: int = 0, copies: int = 0
+    ) -> None:
         rng = np.random.default_rng(9)
-        self.requests = requests
+        self.requests, self.first_page = requests, first_page
         pages = [(position + rows + PAGE - 1) // PAGE for position, rows in requests]
         self.pool = sum(pages) + 2
         table = rng.permutation(self.pool).astype(np.int32)
@@ -86,10 +90,18 @@ class Batch:
         sequences = np.array([[first_rows[i], n, p, first_pages[i]] for i, (p, n) in enumerate(requests)], np.int32)
         angles = self.positions[:, None] * 100.0 ** (-np.arange(head_dim // 2) / head_dim)
         self.cos, self.sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
-        pairs = np.array([[i, self.pool - 1 - i] for i in range(copies)], np.int32)
+        pairs = np.array([[i, self.pool - 1 - i] for i in range(copies)], np.int32) + np.int32(first_page)
         counts = np.array([self.rows, len(requests), 0, copies], np.int32)
         nothing = np.zeros(1, np.int32)
-        arrays = (counts, self.tokens, self.positions, self.row_sequence, sequences, table, nothing)
+        arrays = (
+            counts,
+            self.tokens,
+            self.positions,
+            self.row_sequence,
+            sequences,
+            table + np.int32(first_page),
+            nothing,
+        )
         self.packed = struct.pack("<10Q", *map(device.put, (*arrays, pairs if copies else nothing, self.cos, self.sin)))
 
 
@@ -99,15 +111,16 @@ class Pages:
     LAYERS, LAYER = 2, 1
 
     def __init__(self, device: Device, batch: Batch, kv_heads: int, head_dim: int) -> None:
-        self.device = device
+        self.device, self.first_page = device, batch.first_page
         self.values = np.full((batch.pool, self.LAYERS, kv_heads, 2, PAGE, head_dim), 0xFFFF, np.uint16)
         self.address = 0
 
     def send(self) -> bytes:
         """KvPages over a copy of the values."""
-        self.address = self.device.put(self.values)
-        _, layers, kv_heads, _, _, head_dim = self.values.shape
-        return struct.pack("<QqqqBxxxxxxx", self.address, layers, kv_heads, head_dim, 0)
+        pool, layers, kv_heads, _, _, head_dim = self.values.shape
+        first = 1 << 40
+        self.address = self.device.put(self.values, first + self.first_page * self.values.nbytes // pool)
+        return struct.pack("<QqqqBxxxxxxx", first, layers, kv_heads, head_dim, 0)
 
     def history(self, batch: Batch, sequence: int, head: int, context: int) -> tuple[Floats, Floats]:
         """K and V of the first positions, [context, head_dim] each."""
@@ -182,6 +195,49 @@ def test_norm_head(device: Device, rng: np.random.Generator) -> None:
     assert (have[:, 7:] == 0).all()
 
 
+FAR_BLOCK = 25_000_000
+"""Of a launch over so many rows of a weight that no 32-bit index reaches its end."""
+
+
+def test_norm_head_of_far_rows(device: Device, rng: np.random.Generator) -> None:
+    row, columns, weights, results = FAR_BLOCK * 8, 24, 1 << 40, 1 << 45
+    rows = row + 8
+    x, norm, head = floats(rng, 2, columns), floats(rng, columns), bf16(rng, 8, columns)
+    device.put(bf16(rng, 1, columns), weights)
+    device.put(head, weights + row * columns * 2)
+    like = np.zeros(8, np.float32)
+    outs = [device.put(like, results + (t * rows + row) * 4) for t in range(2)]
+    arguments = [gemv_input(device, x, norm, [0, 1]), weights, rows, results, rows]
+    grid, only = [FAR_BLOCK + 1], [(FAR_BLOCK, 0, 0)]
+    device.launch(["norm_head"], grid, 128, arguments, stage_bytes(columns, 2), only)
+    close(np.stack([device.get(out, like) for out in outs]), normed(x, norm) @ wide(head).T, EXACT)
+
+
+def test_norm_gate_up_silu_of_far_neurons(device: Device, rng: np.random.Generator) -> None:
+    neuron, columns, gates, ups, results = FAR_BLOCK * 4, 24, 1 << 40, 1 << 41, 1 << 45
+    neurons = neuron + 4
+    x, norm, gate, up = floats(rng, 3, columns), floats(rng, columns), bf16(rng, 4, columns), bf16(rng, 4, columns)
+    device.put(gate, gates + neuron * columns * 2)
+    device.put(up, ups + neuron * columns * 2)
+    like = np.zeros(4, np.float32)
+    outs = [device.put(like, results + (t * neurons + neuron) * 4) for t in range(3)]
+    arguments = [gemv_input(device, x, norm), gates, ups, neurons, results]
+    grid, only = [FAR_BLOCK + 1], [(FAR_BLOCK, 0, 0)]
+    device.launch(["norm_gate_up_silu"], grid, 128, arguments, stage_bytes(columns, 4), only)
+    g = normed(x, norm) @ wide(gate).T
+    want = g / (1 + np.exp(-g)) * (normed(x, norm) @ wide(up).T)
+    close(np.stack([device.get(out, like) for out in outs]), want, 3 * EXACT)
+
+
+def test_embed_of_far_tokens(device: Device, rng: np.random.Generator) -> None:
+    batch, columns, first, table = Batch(device, [(0, 3)], 4), 6, 1_000_000_000, 1 << 40
+    rows, hidden = bf16(rng, 20, columns), np.ones((3, columns), np.float32)
+    device.put(rows, table + first * columns * 2)
+    out = device.put(hidden)
+    device.launch(["embed"], [3], 32, [batch.packed, table, (-first) % (1 << 64), first + 20, columns, out])
+    assert np.array_equal(device.get(out, hidden), wide(rows)[batch.tokens])
+
+
 def test_embed(device: Device, rng: np.random.Generator) -> None:
     batch, table, hidden = Batch(device, [(0, 3)], 4), bf16(rng, 10, 6), np.ones((3, 6), np.float32)
     out = device.put(hidden)
@@ -210,8 +266,9 @@ def test_elementwise(device: Device, rng: np.random.Generator) -> None:
     close(widen_bf16(device.get(product, like)), x / (1 + np.exp(-x.astype(np.float64))) * y, 1 / 256)
 
 
-def test_copy_pages(device: Device, rng: np.random.Generator) -> None:
-    batch = Batch(device, [(200, 1)], 4, copies=2)
+@pytest.mark.parametrize("first_page", [0, FAR_PAGE * 4])
+def test_copy_pages(device: Device, rng: np.random.Generator, first_page: int) -> None:
+    batch = Batch(device, [(200, 1)], 4, first_page, copies=2)
     pages = Pages(device, batch, 1, 4)
     pages.values[:] = bf16(rng, *pages.values.shape)
     kv = pages.send()
@@ -222,9 +279,10 @@ def test_copy_pages(device: Device, rng: np.random.Generator) -> None:
     assert np.array_equal(device.get(pages.address, want), want)
 
 
-def test_qk_norm_rope_append(device: Device, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("first_page", [0, FAR_PAGE])
+def test_qk_norm_rope_append(device: Device, rng: np.random.Generator, first_page: int) -> None:
     dh = 12
-    batch = Batch(device, [(63, 2), (5, 1)], dh)
+    batch = Batch(device, [(63, 2), (5, 1)], dh, first_page)
     pages = Pages(device, batch, 1, dh)
     kv = pages.send()
     q, k, v = floats(rng, 3, 2, dh), floats(rng, 3, 1, dh), floats(rng, 3, 1, dh)
@@ -253,10 +311,10 @@ def test_qk_norm_rope_append(device: Device, rng: np.random.Generator) -> None:
     assert (pages.values != 0xFFFF).sum() == 3 * 2 * dh
 
 
-@pytest.mark.parametrize("head_dim", [16, 12])
-def test_attention_of_single_rows(device: Device, rng: np.random.Generator, head_dim: int) -> None:
+@pytest.mark.parametrize(("head_dim", "first_page"), [(16, 0), (12, 0), (16, FAR_PAGE), (12, FAR_PAGE)])
+def test_attention_of_single_rows(device: Device, rng: np.random.Generator, head_dim: int, first_page: int) -> None:
     splits = 2
-    batch = Batch(device, [(150, 1), (0, 1)], head_dim)
+    batch = Batch(device, [(150, 1), (0, 1)], head_dim, first_page)
     pages = Pages(device, batch, 1, head_dim)
     pages.fill(rng, batch)
     q = floats(rng, 2, 2, head_dim)
@@ -270,9 +328,10 @@ def test_attention_of_single_rows(device: Device, rng: np.random.Generator, head
     close(device.get(out, q), attend(q, batch, pages, 1), EXACT)
 
 
-def test_attention_of_tiles(device: Device, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("first_page", [0, FAR_PAGE])
+def test_attention_of_tiles(device: Device, rng: np.random.Generator, first_page: int) -> None:
     head_dim = 24
-    batch = Batch(device, [(9, 1), (60, 34)], head_dim)
+    batch = Batch(device, [(9, 1), (60, 34)], head_dim, first_page)
     pages = Pages(device, batch, 1, head_dim)
     pages.fill(rng, batch)
     q = floats(rng, batch.rows, 2, head_dim)

@@ -26,6 +26,7 @@ class Launch:
     grid: Dim
     block: Dim
     dynamic_shared: int
+    only: Sequence[Dim] = ()
 
 
 class Block:
@@ -253,14 +254,12 @@ class Block:
         if "global" not in opcode or "add" not in opcode:
             raise PtxError("this atomic operation is not known")
         has_result = opcode[0] == "atom"
+        width = size_of(type_)
         for thread in threads:
             one = np.array([thread])
-            address = self.address(operands[1 if has_result else 0], one)
-            width = size_of(type_)
-            old = _from_bytes(self.memory.bytes[address[:, None] + np.arange(width)], type_)
-            self.memory.store(
-                address, as_bytes(old + self.read(operands[-1], type_, one)), one, self.number, atomic=True
-            )
+            places = self.memory.places(self.address(operands[1 if has_result else 0], one), width, one)
+            old = _from_bytes(self.memory.bytes[places], type_)
+            self.memory.bytes[places] = as_bytes(old + self.read(operands[-1], type_, one))
             if has_result:
                 self.write(operands[0], old, one)
 
@@ -316,13 +315,13 @@ def _place_parameters(launch: Launch) -> dict[str, Bytes]:
 
 
 def run_grid(launch: Launch) -> int:
-    """Runs every block of the grid; returns how many instructions were issued."""
+    """Runs every block of the grid, or those that the launch names; returns how many instructions were issued."""
     launch.memory.begin_launch()
+    width, height, depth = launch.grid
+    everything = ((x, y, z) for z in range(depth) for y in range(height) for x in range(width))
     issued = 0
-    for z in range(launch.grid[2]):
-        for y in range(launch.grid[1]):
-            for x in range(launch.grid[0]):
-                block = Block(launch, (x, y, z))
-                block.run()
-                issued += block.issued
+    for index in launch.only or everything:
+        block = Block(launch, index)
+        block.run()
+        issued += block.issued
     return issued
