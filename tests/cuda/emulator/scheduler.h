@@ -145,6 +145,8 @@ inline void run_block(Worker& w, size_t dynamic_bytes, std::mt19937& random) {
     end_block(w);
 }
 
+inline thread_local uint64_t launches = 0;  // of this host thread, so far
+
 // nullptr, or why such a grid cannot be launched.
 inline const char* run_grid(dim3 grid, dim3 block, size_t dynamic_bytes, void (*kernel)(void*), void* arguments) {
     constexpr unsigned kMostYZ = 65535;
@@ -154,6 +156,7 @@ inline const char* run_grid(dim3 grid, dim3 block, size_t dynamic_bytes, void (*
     if (grid.y > kMostYZ || grid.z > kMostYZ) return "emulator: a grid has at most 65535 blocks in y and z";
     if (dynamic_bytes > kMostShared) return "emulator: too much dynamic shared memory";
 
+    ++launches;
     static thread_local Worker mine;
     this_worker = &mine;
     Worker& w = mine;
