@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <span>
 #include <utility>
 
 #include "block.h"
@@ -117,30 +118,48 @@ inline void end_block(Worker& w) {
     block.dynamic = {};
 }
 
+// Lets each of these threads run until it waits or has returned; whether any of them ran.
+inline bool run_threads(Worker& w, std::span<const unsigned> threads) {
+    bool progress = false;
+    for (unsigned i : threads) {
+        Fiber& fiber = (*w.block.crew)[i];
+        if (fiber.state == Fiber::State::waiting && *fiber.generation != fiber.old) fiber.state = Fiber::State::ready;
+        if (fiber.state != Fiber::State::ready) continue;
+        resume(w, fiber);
+        progress = true;
+    }
+    return progress;
+}
+
+// A warp runs as far ahead of the others as it can, since on a device it may. In random order it may also stop anywhere
+// on the way, and its lanes take turns.
 inline void run_block(Worker& w, size_t dynamic_bytes, std::mt19937& random) {
     begin_block(w, dynamic_bytes);
     Block& block = w.block;
-    std::vector<unsigned> order(block.threads);
-    std::iota(order.begin(), order.end(), 0U);
-    if (config.order == Order::reverse) std::reverse(order.begin(), order.end());
+    std::vector<std::vector<unsigned>> warps((block.threads + 31) / 32);
+    for (unsigned i = 0; i < block.threads; ++i) warps[i / 32].push_back(i);
+    if (config.order == Order::reverse) {
+        std::reverse(warps.begin(), warps.end());
+        for (auto& lanes : warps) std::reverse(lanes.begin(), lanes.end());
+    }
     while (block.alive > 0) {
-        if (config.order == Order::random) std::shuffle(order.begin(), order.end(), random);
         bool progress = false;
-        for (unsigned i : order) {
-            Fiber& fiber = (*block.crew)[i];
-            if (fiber.state == Fiber::State::waiting && *fiber.generation != fiber.old)
-                fiber.state = Fiber::State::ready;
-            if (fiber.state != Fiber::State::ready) continue;
-            resume(w, fiber);
-            progress = true;
+        if (config.order == Order::random) std::shuffle(warps.begin(), warps.end(), random);
+        for (auto& lanes : warps) {
+            do {
+                if (config.order == Order::random) std::shuffle(lanes.begin(), lanes.end(), random);
+                if (!run_threads(w, lanes)) break;
+                progress = true;
+            } while (config.order != Order::random || random() % 4 != 0);
         }
         if (progress) continue;
-        for (unsigned i : order) {
-            Fiber& fiber = (*block.crew)[i];
-            if (fiber.state != Fiber::State::waiting) continue;
-            w.current = &fiber;
-            fail("deadlock: a thread waits in %s that others never reach", fiber.waits_in);
-        }
+        for (auto& lanes : warps)
+            for (unsigned i : lanes) {
+                Fiber& fiber = (*block.crew)[i];
+                if (fiber.state != Fiber::State::waiting) continue;
+                w.current = &fiber;
+                fail("deadlock: a thread waits in %s that others never reach", fiber.waits_in);
+            }
     }
     end_block(w);
 }
