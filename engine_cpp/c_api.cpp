@@ -92,6 +92,8 @@ Meta to_meta(const Qwen3Meta& meta) {
     result.epsilon = meta.epsilon;
     result.theta = meta.theta;
     result.tie_embd = meta.tie_embd != 0;
+    if (meta.yarn_factor != 0.0F) result.yarn.factor = meta.yarn_factor;
+    result.yarn.original_dctx = to_signed(meta.yarn_original_dctx, "yarn_original_dctx");
     if (meta.n_end_tokens > 0) required(meta.end_tokens, "end_tokens");
     for (size_t i = 0; i < meta.n_end_tokens; ++i)
         result.end_tokens.push_back(to_token(meta.end_tokens[i], "end_tokens"));

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qwen3_chat.models.errors import ConfigError
 from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
+from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
 
 ARCHITECTURE = "Qwen3ForCausalLM"
 MODEL_TYPE = "qwen3"
 DTYPES = ("float32", "float16", "bfloat16")
 MAX_INT = 2**31 - 1  # the engine's integers
+
+MOST_STRETCH = 4  # the factor up to which Qwen3 was tried with YaRN
+_PROMPT_AND_REPLY = {40960: 32768}  # max_position_embeddings of the first releases -> what they were trained on
 
 _INTEGERS = (
     "vocab_size",
@@ -39,6 +43,7 @@ class Qwen3Config:
         vocab_size: rows of the embedding, padding rows included.
         max_position_embeddings: tokens, prompt and reply together.
         rope_theta: base of the rotary frequencies.
+        rope_scaling: how they are stretched for a longer context; None: not at all.
         tie_word_embeddings: the embedding is the output head, too.
         dtype: "float32", "float16" or "bfloat16".
         eos_token_ids: ids that end a reply; empty if the model never says that it is done.
@@ -60,6 +65,7 @@ class Qwen3Config:
     tie_word_embeddings: bool
     dtype: str
     eos_token_ids: tuple[int, ...]
+    rope_scaling: YarnScaling | None = None
 
     def __post_init__(self) -> None:
         for name in _INTEGERS:
@@ -87,6 +93,38 @@ class Qwen3Config:
                     f"eos_token_id is {describe(eos)}, expected ids from 0 to {self.vocab_size - 1} (vocab_size - 1)"
                 )
 
+    @property
+    def longest_context(self) -> int:
+        """Tokens, prompt and reply together, that the rotary frequencies are good for as they are."""
+        scaled = self.rope_scaling.longest_context if self.rope_scaling else 0
+        return max(self.max_position_embeddings, scaled)
+
+    @property
+    def most_context(self) -> int:
+        """The most that `for_context` takes."""
+        return self.longest_context if self.rope_scaling else MOST_STRETCH * self._trained_context
+
+    @property
+    def _trained_context(self) -> int:
+        return _PROMPT_AND_REPLY.get(self.max_position_embeddings, self.max_position_embeddings)
+
+    def for_context(self, tokens: int) -> Qwen3Config:
+        """The same model for a context of so many tokens: with YaRN if they are more than it was made for.
+
+        The stretch is as small as it can be, since it is there for short texts, too, and does them some harm.
+
+        Raises:
+            ConfigError: the frequencies would be stretched further than this model bears.
+        """
+        if tokens <= self.longest_context:
+            return self
+        if tokens > self.most_context:
+            raise ConfigError(
+                f"a context of {tokens} tokens is more than the {self.most_context} that this model can be taken to"
+            )
+        scaling = YarnScaling(tokens / self._trained_context, self._trained_context)
+        return replace(self, rope_scaling=scaling, max_position_embeddings=tokens)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, source: str) -> Qwen3Config:
         """Check the content of a config.json; `source` is the file's name in errors.
@@ -98,11 +136,13 @@ class Qwen3Config:
         try:
             _check_supported(data)
             layer_count = _required(data, "num_hidden_layers")
+            rope_theta, rope_scaling = _rope(data)
             _check_layer_types(data.get("layer_types"), layer_count)
             return cls(
                 **{name: _required(data, name) for name in _INTEGERS},
                 rms_norm_eps=_number(data, "rms_norm_eps"),
-                rope_theta=_rope_theta(data),
+                rope_theta=rope_theta,
+                rope_scaling=rope_scaling,
                 tie_word_embeddings=data.get("tie_word_embeddings", False),
                 dtype=_dtype(data),
                 eos_token_ids=_eos_ids(data),
@@ -242,32 +282,31 @@ def _check_layer_types(layer_types: object, layer_count: object) -> None:
             )
 
 
-def _rope_theta(data: Mapping[str, Any]) -> float:
-    """The one rope_theta of all places a config may write it; rope scaling of any kind is refused."""
-    found: dict[str, float] = {}
+def _rope(data: Mapping[str, Any]) -> tuple[float, YarnScaling | None]:
+    """The one rope_theta and the one scaling of all places where a config may write them."""
+    thetas: dict[str, float] = {}
+    scalings: dict[str, YarnScaling] = {}
     if data.get("rope_theta") is not None:
-        found["rope_theta"] = _number(data, "rope_theta")
+        thetas["rope_theta"] = _number(data, "rope_theta")
     for field in ("rope_parameters", "rope_scaling"):
         rope = data.get(field)
         if rope is None:
             continue
         if not isinstance(rope, Mapping):
             raise ConfigError(f"{field} is {describe(rope)}, expected an object")
-        for key, value in rope.items():
-            if key in ("rope_type", "type"):
-                if value not in (None, "default"):
-                    raise ConfigError(f"{field}.{key} is {describe(value)}, which is not supported yet")
-            elif key == "rope_theta":
-                found[f"{field}.rope_theta"] = _number(rope, "rope_theta", prefix=f"{field}.")
-            elif value is not None and not (key == "partial_rotary_factor" and value == 1):
-                raise ConfigError(f"{field}.{key} is {describe(value)}, which is not supported yet")
-    if not found:
+        if rope.get("rope_theta") is not None:
+            thetas[f"{field}.rope_theta"] = _number(rope, "rope_theta", prefix=f"{field}.")
+        if scaling := parse_rope_scaling(rope, field):
+            scalings[field] = scaling
+    if not thetas:
         raise ConfigError("rope_theta is missing (rope_theta, or rope_parameters.rope_theta)")
-    first = next(iter(found))
-    for name, value in found.items():
-        if value != found[first]:
-            raise ConfigError(f"{name} is {value:g}, but {first} is {found[first]:g}")
-    return found[first]
+    first = next(iter(thetas))
+    for name, value in thetas.items():
+        if value != thetas[first]:
+            raise ConfigError(f"{name} is {value:g}, but {first} is {thetas[first]:g}")
+    if len(set(scalings.values())) > 1:
+        raise ConfigError("rope_parameters and rope_scaling describe different YaRN scalings")
+    return thetas[first], next(iter(scalings.values()), None)
 
 
 def _dtype(data: Mapping[str, Any]) -> str:

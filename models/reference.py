@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.config import Qwen3Config
+from qwen3_chat.models.rope_scaling import YarnScaling
 
 
 class KVCache:
@@ -80,7 +81,7 @@ class Reference:
         """
         cache = KVCache(self.config) if cache is None else cache
         positions = torch.arange(len(cache), len(cache) + len(ids))
-        cos, sin = rotary_tables(positions, self.config.head_dim, self.config.rope_theta)
+        cos, sin = rotary_tables(positions, self.config.head_dim, self.config.rope_theta, self.config.rope_scaling)
         x = self.weights["model.embed_tokens.weight"][torch.tensor(ids)]  # [n, h]
         for layer in range(self.config.num_hidden_layers):
             x = x + self._attention(layer, self._norm(x, f"model.layers.{layer}.input_layernorm"), cos, sin, cache)
@@ -126,11 +127,19 @@ class Reference:
         return x @ self.weights[name + ".weight"].T  # stored [out, in]
 
 
-def rotary_tables(positions: Tensor, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+def rotary_tables(
+    positions: Tensor, head_dim: int, theta: float, scaling: YarnScaling | None = None
+) -> tuple[Tensor, Tensor]:
     """Cosines and sines of the rotation angles, each [n, dh / 2] (https://arxiv.org/abs/2104.09864)."""
     frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    magnitude = 1.0
+    if scaling is not None:  # slow ones are divided by the factor, fast ones kept
+        low, high = scaling.ramp(head_dim, theta)
+        slow = ((torch.arange(head_dim // 2, dtype=torch.float32) - low) / (high - low)).clamp(0, 1)
+        frequencies = frequencies / scaling.factor * slow + frequencies * (1 - slow)
+        magnitude = scaling.magnitude
     angles = positions.to(torch.float32)[:, None] * frequencies
-    return angles.cos(), angles.sin()
+    return angles.cos() * magnitude, angles.sin() * magnitude
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -62,9 +62,12 @@ def plan(config: Qwen3Config, nbytes: int, options: EngineOptions, available: in
     A context that was asked for is kept or refused. One that was not is the model's own, or the most that fits.
     Raises OptionError if --context or --devices exceed what the model was made for, OutOfMemory if it cannot fit.
     """
-    longest = config.max_position_embeddings
-    if options.context is not None and options.context > longest:
-        raise OptionError(f"--context {options.context} is more than the {longest} tokens this model was made for")
+    longest, most = config.longest_context, config.most_context
+    if options.context is not None and options.context > max(longest, most):
+        stretched = f", or {most} with YaRN" if most > longest else ""
+        raise OptionError(
+            f"--context {options.context} is more than the {longest} tokens that this model was made for{stretched}"
+        )
     devices = options.devices.count(",") + 1
     if devices > config.num_attention_heads:
         raise OptionError(

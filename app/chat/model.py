@@ -107,7 +107,7 @@ class ChatModel:
             engine=engine,
             tokenizer=tokenizer,
             template=template,
-            config=config,
+            config=engine.config or config,
             defaults=defaults,
             path=path,
             name="demo model" if is_demo else _name(path),

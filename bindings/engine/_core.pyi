@@ -12,6 +12,11 @@ MAX_TOP_LOGPROBS: int
 LAYER_VERBS: tuple[str, ...]
 STEP_VERBS: tuple[str, ...]
 
+class YarnScaling:
+    def __init__(
+        self, *, factor: float, original_dctx: int, beta_fast: float, beta_slow: float, attention_factor: float
+    ) -> None: ...
+
 class Meta:
     def __init__(
         self,
@@ -28,6 +33,7 @@ class Meta:
         theta: float,
         end_tokens: Sequence[int],
         tie_embd: bool,
+        yarn: YarnScaling,
     ) -> None: ...
     def validate(self) -> None: ...
 

@@ -98,7 +98,8 @@ class Engine:
                 model each. GPUs and CPUs do not mix.
             weights: the type the weights are kept in; "auto" is the file's own, on GPUs always bf16.
             kv: the type of keys and values; "auto" is f32 for f32 weights, else bf16.
-            context: tokens that prompt and reply may take together; None is the checkpoint's own limit.
+            context: tokens that prompt and reply may take together; None is the checkpoint's own limit. More than
+                that, up to four times the context of its training, stretches the rotary frequencies by YaRN.
             threads: over all CPU devices together; None is every physical core this process may use.
             kv_budget: bytes for keys and values; None is half the free memory, at most four contexts.
             progress: called from this call with a Progress; returning False cancels the load.
@@ -110,6 +111,8 @@ class Engine:
         began = time.perf_counter()
         with Checkpoint.open(path) as checkpoint:
             config = checkpoint.config
+            if context is not None:
+                config = config.for_context(integer(context, "context", 1, 2**31 - 1))
             meta = Qwen3Meta.from_config(config)
             views = _core.Weights(meta.nlayer)
             for slot, layer, raw in checkpoint.weights():

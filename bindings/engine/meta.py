@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.engine import _core
 from qwen3_chat.engine.arguments import integer, real, token_ids
+from qwen3_chat.models.rope_scaling import YarnScaling
 
 if TYPE_CHECKING:
     from qwen3_chat.models.config import Qwen3Config
@@ -33,6 +34,7 @@ class Qwen3Meta:
     theta: float = 1e6  # RoPE base
     end_tokens: Sequence[int] = ()
     tie_embd: bool = False  # the head is input_embd
+    yarn: YarnScaling | None = None  # of the rotary frequencies
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -49,12 +51,13 @@ class Qwen3Meta:
             nkvh=config.num_key_value_heads,
             dh=config.head_dim,
             di=config.intermediate_size,
-            dctx=config.max_position_embeddings,
+            dctx=config.longest_context,
             dvoc=config.vocab_size,
             epsilon=config.rms_norm_eps,
             theta=config.rope_theta,
             end_tokens=config.eos_token_ids,
             tie_embd=config.tie_word_embeddings,
+            yarn=config.rope_scaling,
         )
 
     def native(self) -> _core.Meta:
@@ -73,4 +76,15 @@ class Qwen3Meta:
             theta=real(self.theta, "theta"),
             end_tokens=list(self.end_tokens),
             tie_embd=bool(self.tie_embd),
+            yarn=self._native_yarn(),
+        )
+
+    def _native_yarn(self) -> _core.YarnScaling:
+        yarn = self.yarn or YarnScaling(1.0, 1)
+        return _core.YarnScaling(
+            factor=real(yarn.factor, "yarn.factor"),
+            original_dctx=integer(yarn.original_max_position_embeddings, "yarn.original_dctx", 1, 2**31 - 1),
+            beta_fast=real(yarn.beta_fast, "yarn.beta_fast"),
+            beta_slow=real(yarn.beta_slow, "yarn.beta_slow"),
+            attention_factor=real(yarn.attention_factor or 0.0, "yarn.attention_factor"),
         )

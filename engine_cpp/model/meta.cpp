@@ -35,6 +35,18 @@ void Meta::validate() const {
     require_positive("dvoc", dvoc);
     require_positive("epsilon", epsilon);
     require_positive("theta", theta);
+    if (!(std::isfinite(yarn.factor) && yarn.factor >= 1.0F))
+        throw ConfigError("meta.yarn.factor is " + std::to_string(yarn.factor) + "; expected a finite number from 1");
+    if (yarn.factor > 1.0F) {
+        require_positive("yarn.original_dctx", yarn.original_dctx);
+        require_positive("yarn.beta_slow", yarn.beta_slow);
+        if (!(std::isfinite(yarn.beta_fast) && yarn.beta_fast > yarn.beta_slow))
+            throw ConfigError("meta.yarn.beta_fast is " + std::to_string(yarn.beta_fast) +
+                              "; expected more than beta_slow, which is " + std::to_string(yarn.beta_slow));
+        if (!(std::isfinite(yarn.attention_factor) && yarn.attention_factor >= 0.0F))
+            throw ConfigError("meta.yarn.attention_factor is " + std::to_string(yarn.attention_factor) +
+                              "; expected a finite number from 0");
+    }
     if (dh % 2 != 0) throw ConfigError("meta.dh is " + std::to_string(dh) + "; RoPE rotates pairs, so it must be even");
     if (nh * dh >= kMost)
         throw ConfigError("meta.nh is " + std::to_string(nh) + " and meta.dh is " + std::to_string(dh) +

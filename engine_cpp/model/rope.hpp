@@ -1,4 +1,4 @@
-// Rotary position embedding (Su et al., 2021; halves rotated as in GPT-NeoX).
+// Rotary position embedding (Su et al., 2021; halves rotated as in GPT-NeoX), stretched by YaRN where meta says so.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@ public:
 
 private:
     std::vector<float> inverse_frequency_;  // [dh / 2], theta^(-2i / dh)
+    float magnitude_ = 1.0F;                // of cos and sin
 };
 
 }  // namespace qwen3

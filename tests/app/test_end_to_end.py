@@ -116,7 +116,7 @@ def test_weights_that_are_no_numbers_fail_the_reply(tmp_path: Path, broken: floa
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (("--context", "1000"), "--context 1000 is more than the 512 tokens"),
+        (("--context", "3000"), "--context 3000 is more than the 512 tokens"),
         (("--devices", ",".join(f"cpu:{number}" for number in range(9))), "--devices names 9 devices"),
         (("--devices", "cuda:77"), "cuda:77"),
     ],

@@ -79,8 +79,10 @@ def test_weights_that_do_not_fit_at_all() -> None:
 
 
 def test_more_than_the_model_was_made_for_is_a_wrong_flag() -> None:
-    with pytest.raises(OptionError, match="--context 40961 is more than the 40960"):
-        plan(SMALL, NBYTES, EngineOptions(context=40961), 64 * GIB)
+    assert plan(SMALL, NBYTES, EngineOptions(context=131072), 64 * GIB).context == 131072  # with YaRN
+    words = "--context 131073 is more than the 40960 tokens that this model was made for, or 131072 with YaRN"
+    with pytest.raises(OptionError, match=words):
+        plan(SMALL, NBYTES, EngineOptions(context=131073), 64 * GIB)
     devices = ",".join(f"cpu:{number}" for number in range(17))
     with pytest.raises(OptionError, match="--devices names 17 devices, and the model has 16 query heads"):
         plan(SMALL, NBYTES, EngineOptions(devices=devices), 64 * GIB)

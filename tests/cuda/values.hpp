@@ -25,8 +25,8 @@ constexpr bool kSmall = true;
 #else
 constexpr bool kSmall = false;
 #endif
-// The long tier: QWEN3_FULL_TESTS=1.
-inline bool full() { return !kSmall && std::getenv("QWEN3_FULL_TESTS") != nullptr; }
+// The long tier: QWEN3_TEST_FULL=1.
+inline bool full() { return !kSmall && std::getenv("QWEN3_TEST_FULL") != nullptr; }
 
 inline float widen(Bf16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
 inline Bf16 round_bf16(float x) {

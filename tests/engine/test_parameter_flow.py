@@ -11,6 +11,7 @@ from dummy_models import DummyModel, append, dummy_model, random_ids, relative_e
 
 from qwen3_chat.engine import CheckpointError, ConfigError, Engine, Qwen3Meta, Qwen3Weights, StepRequest
 from qwen3_chat.models.checkpoint import model_slots
+from qwen3_chat.models.rope_scaling import YarnScaling
 
 F32 = 1e-5
 CHANGED = 1e-3  # a change that nobody can take for rounding
@@ -51,6 +52,9 @@ def test_the_reference_itself(base: Any) -> None:
         ({"num_hidden_layers": 1}, True),
         ({"rms_norm_eps": 0.1}, True),
         ({"rope_theta": 100.0}, True),
+        ({"rope_scaling": YarnScaling(2.0, 32)}, True),
+        ({"rope_scaling": YarnScaling(2.0, 32, beta_fast=4.0)}, True),
+        ({"rope_scaling": YarnScaling(1.0, 32)}, False),
         ({"tie_word_embeddings": True}, True),
         ({"max_position_embeddings": 64}, False),
         ({"eos_token_ids": (7, 8)}, False),

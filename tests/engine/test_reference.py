@@ -11,13 +11,17 @@ import pytest
 import torch
 from dummy_models import Array, assert_same_choice, dummy_model, random_ids, relative_error
 
-from qwen3_chat.engine import Engine
+from qwen3_chat.engine import ConfigError, Engine
+from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.reference import KVCache, Reference
+from qwen3_chat.models.rope_scaling import YarnScaling
 
 MakeCheckpoint = Callable[..., Path]
 
 F32 = 1e-5  # relative error of float32 weights and KV
 BF16_KV = 5e-3  # of a bfloat16 KV cache
+
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
 
 SHAPES: dict[str, dict[str, Any]] = {
     "tied": {},
@@ -36,6 +40,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "several files": {"shards": 5, "tied": False},
     "small theta, large eps": {"rope_theta": 1e4, "eps": 1e-3},
     "head dimension 128": {"head_dim": 128, "heads": 2, "kv_heads": 1},
+    "YaRN": {"head_dim": 64, "rope_theta": 1e4, "config_overrides": {"rope_scaling": YARN}},
     "newer spelling": {"spelling": "transformers5", "rope_theta": 5e5},
 }
 
@@ -153,3 +158,20 @@ def test_decoding_from_the_cache(checkpoint: MakeCheckpoint) -> None:
     with Engine.load(folder, threads=1) as engine:
         logits = append(engine, engine.new_cache(), ids, [10] + [1] * 70)
     assert relative_error(logits, reference_logits(folder, ids)) <= F32
+
+
+def test_a_context_beyond_the_model_s_own(checkpoint: MakeCheckpoint) -> None:
+    """It is YaRN with the factor that this takes, and the engine says so in its config."""
+    folder = checkpoint(max_positions=64, head_dim=64, rope_theta=1e4)
+    ids = random_ids(90, 384)
+    with Engine.load(folder, context=96, threads=1) as engine:
+        logits = engine.forward(ids)
+        assert engine.context == 96
+        assert engine.config is not None and engine.config.rope_scaling == YarnScaling(1.5, 64)
+        config = engine.config
+    with Checkpoint.open(folder) as opened:
+        plain = Reference.from_checkpoint(opened)
+    expected = np.asarray(Reference(config, plain.weights).forward(ids.tolist()), dtype=np.float32)
+    assert relative_error(logits, expected) <= F32
+    with pytest.raises(ConfigError, match="a context of 257 tokens is more than the 256"):
+        Engine.load(folder, context=257, threads=1)

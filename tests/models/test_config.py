@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError
+from qwen3_chat.models.rope_scaling import YarnScaling
 
 # config.json as published with the 0.6B model.
 PUBLISHED: dict[str, Any] = {
@@ -42,6 +44,7 @@ PUBLISHED: dict[str, Any] = {
 }
 ABSENT = object()
 
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
 EXPECTED = Qwen3Config(
     vocab_size=151936,
     hidden_size=1024,
@@ -206,10 +209,17 @@ def test_heads() -> None:
         ({"layer_types": ["full_attention"] * 27}, "layer_types has 27 entries, but num_hidden_layers is 28"),
         ({"layer_types": "full_attention"}, "expected a list"),
         ({"layer_types": [["full_attention"]] * 28}, "layer_types holds"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, 'rope_scaling.rope_type is "yarn"'),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "rope_scaling.original_max_position_embeddings is "),
         ({"rope_scaling": {"type": "linear", "factor": 2.0}}, 'rope_scaling.type is "linear", which is not supported'),
         ({"rope_scaling": {"factor": 2.0}}, "rope_scaling.factor is 2.0, which is not supported yet"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6}}, 'rope_parameters.rope_type is "yarn"'),
+        ({"rope_scaling": YARN | {"factor": 0.5}}, "YaRN's factor is 0.5"),
+        ({"rope_scaling": YARN | {"factor": "4"}}, 'rope_scaling.factor is "4", expected a finite number above 0'),
+        ({"rope_scaling": YARN | {"beta_fast": 1, "beta_slow": 2}}, "beta_fast is 1 and beta_slow 2"),
+        ({"rope_scaling": YARN | {"attention_factor": -1}}, "rope_scaling.attention_factor is -1"),
+        ({"rope_scaling": YARN | {"original_max_position_embeddings": 0.5}}, "is 0.5, expected a whole number"),
+        ({"rope_scaling": YARN | {"mscale": 1.0}}, "rope_scaling.mscale is 1.0, which is not supported yet"),
+        ({"rope_scaling": YARN | {"type": "default"}}, 'rope_type is "yarn", but rope_scaling.type is "default"'),
+        ({"rope_scaling": YARN, "rope_parameters": YARN | {"factor": 2.0}}, "different YaRN scalings"),
         ({"rope_parameters": {"rope_theta": 1e6, "partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
         ({"rope_parameters": {"full_attention": {"rope_theta": 1e6}}}, "rope_parameters.full_attention is "),
         ({"rope_parameters": {"rope_theta": math.nan}}, "rope_parameters.rope_theta is "),
@@ -220,6 +230,37 @@ def test_heads() -> None:
 )
 def test_what_is_not_supported(fields: dict[str, object], words: str) -> None:
     assert words in refused(**fields)
+
+
+def test_yarn_in_both_spellings() -> None:
+    expected = replace(EXPECTED, rope_scaling=YarnScaling(4.0, 32768))
+    assert read(rope_scaling=YARN) == expected
+    assert (
+        read(rope_scaling={("type" if key == "rope_type" else key): value for key, value in YARN.items()}) == expected
+    )
+    assert read(rope_theta=ABSENT, rope_scaling=ABSENT, rope_parameters=YARN | {"rope_theta": 1e6}) == expected
+    assert read(rope_scaling=YARN, rope_parameters=YARN | {"rope_theta": 1e6}) == expected
+    every = read(rope_scaling=YARN | {"beta_fast": 16, "beta_slow": 2, "attention_factor": 1.5, "truncate": True})
+    assert every.rope_scaling == YarnScaling(4.0, 32768, 16.0, 2.0, 1.5)
+
+
+def test_a_written_yarn_makes_the_context_longer_and_bears_no_more() -> None:
+    config = read(rope_scaling=YARN)
+    assert (config.max_position_embeddings, config.longest_context, config.most_context) == (40960, 131072, 131072)
+    assert config.for_context(131072) is config
+    with pytest.raises(ConfigError, match="131073 tokens is more than the 131072"):
+        config.for_context(131073)
+
+
+def test_a_context_beyond_the_model_s_own_brings_as_little_yarn_as_it_can() -> None:
+    assert EXPECTED.for_context(40960) is EXPECTED
+    stretched = EXPECTED.for_context(65536)  # 40960 = 32768 of a prompt and 8192 of a reply
+    assert stretched.rope_scaling == YarnScaling(2.0, 32768)
+    assert (stretched.longest_context, stretched.for_context(65536)) == (65536, stretched)
+    longer = replace(EXPECTED, max_position_embeddings=262144)
+    assert longer.for_context(524288).rope_scaling == YarnScaling(2.0, 262144)
+    with pytest.raises(ConfigError, match="131073 tokens is more than the 131072 that this model can be taken to"):
+        EXPECTED.for_context(131073)
 
 
 def test_unused_settings_do_no_harm() -> None:

@@ -70,6 +70,26 @@ def test_agrees_with_transformers(checkpoint: Callable[..., Path], shape: dict[s
     assert 1 < expected.std() < 4 and expected.std(dim=0).min() > 0.1  # logits with structure, else this shows nothing
 
 
+@pytest.mark.parametrize(
+    "yarn",
+    [
+        {"factor": 4.0, "original_max_position_embeddings": 64},
+        {"factor": 1.5, "original_max_position_embeddings": 40, "attention_factor": 0.9},
+        {"factor": 3.0, "original_max_position_embeddings": 128, "beta_fast": 8, "beta_slow": 2},
+    ],
+    ids=["defaults", "own magnitude", "own ramp"],
+)
+def test_yarn_agrees_with_transformers(checkpoint: Callable[..., Path], yarn: dict[str, Any]) -> None:
+    scaled = {"rope_scaling": {"rope_type": "yarn", **yarn}}
+    path = checkpoint(head_dim=64, rope_theta=1e4, config_overrides=scaled)
+    model = Reference.from_checkpoint(path)
+    ids = ids_for(model.config, count=200)
+    expected = model.forward(ids)
+    assert relative_error(expected, transformers_logits(path, ids)) <= TOLERANCE
+    plain = Reference(dataclasses.replace(model.config, rope_scaling=None), model.weights)
+    assert relative_error(plain.forward(ids), expected) > 1e-2
+
+
 def test_far_positions(checkpoint: Callable[..., Path]) -> None:
     path = checkpoint(max_positions=4096, layers=1)
     model = Reference.from_checkpoint(path)

@@ -31,6 +31,8 @@ typedef struct {
     size_t n_end_tokens;
     int tie_embd;               /* non-zero: output_embd is input_embd */
     Qwen3DataType dt_logits;    /* storage of the KV cache; QWEN3_AUTO = f32 for f32 weights, else bf16 */
+    float yarn_factor;          /* YaRN: dctx over the context of the training; 0 or 1: plain RoPE */
+    size_t yarn_original_dctx;  /* tokens of the training's context */
 } Qwen3Meta;
 
 /* A host tensor, row-major and contiguous; read while createQwen3Model runs. A null data pointer is an empty slot. */

@@ -6,6 +6,15 @@
 
 namespace qwen3 {
 
+// YaRN (Peng et al., 2023): rotary frequencies stretched for a context longer than the one of the training.
+struct YarnScaling {
+    float factor = 1.0F;            // 1: plain RoPE, and nothing else here counts
+    int64_t original_dctx = 0;      // tokens of the training's context
+    float beta_fast = 32.0F;        // turns within them from which on a frequency is kept
+    float beta_slow = 1.0F;         // and down to which it is divided by the factor
+    float attention_factor = 0.0F;  // of cos and sin; 0: 0.1 ln(factor) + 1
+};
+
 struct Meta {
     int64_t nlayer = 0;     // transformer layers
     int64_t d = 0;          // hidden size
@@ -19,6 +28,7 @@ struct Meta {
     float theta = 1e6F;     // RoPE base
     std::vector<int32_t> end_tokens;
     bool tie_embd = false;  // lm_head is input_embd
+    YarnScaling yarn;
 
     // Throws ConfigError naming the field.
     void validate() const;

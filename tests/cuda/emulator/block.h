@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <string_view>
 #include <vector>
@@ -53,8 +54,14 @@ struct AsyncCopy {
     const void* from;  // null: zeros
 };
 
+// One thread of a block, and then the same thread of another: a fiber never ends.
 struct Fiber {
     enum class State { ready, waiting, done };
+
+    Fiber();
+    ~Fiber();
+    Fiber(const Fiber&) = delete;
+    Fiber& operator=(const Fiber&) = delete;
 
     uint3 thread{};
     unsigned lane = 0, warp = 0;
@@ -116,15 +123,18 @@ struct Block {
     Guarded dynamic;
     std::map<const void*, Guarded> shared;
     std::vector<std::vector<Meeting>> warps;
-    char begin = 0, end = 0;  // addresses at which a block's threads are ordered with their launch
+    std::deque<Fiber>* crew = nullptr;  // its threads, or more
+    char begin = 0, end = 0;            // addresses at which a block's threads are ordered with their launch
 };
+
+// To TSan, what one fiber does is in order. So that it sees races between blocks, successive ones have other fibers.
+inline constexpr size_t kCrews = kRaceDetector ? 3 : 1;
 
 // A host thread's emulated device.
 struct Worker {
     Block block;
-    std::vector<Fiber> fibers;
-    char* stacks = nullptr;
-    size_t stack_count = 0;
+    std::deque<Fiber> crews[kCrews];
+    size_t blocks_run = 0;
     Fiber* current = nullptr;
     void (*kernel)(void*) = nullptr;
     void* arguments = nullptr;

@@ -26,10 +26,10 @@ inline void barrier(const std::source_location& where) {
     acquire(&block.barrier_generation);
 }
 
-// Meets the lanes of the mask, with up to 32 bytes; returns what every lane brought. Only `fence` orders memory.
+// Meets the lanes of the mask, with up to 32 bytes; returns what every lane brought. Only `fence` orders memory. The
+// caller is quiet.
 inline const uint64_t (*meet(uint32_t mask, const char* operation, const void* value, size_t bytes,
                              bool fence = false))[4] {
-    Quiet quiet;
     Worker& w = worker();
     const Fiber& self = *w.current;
     const unsigned in_warp = std::min(w.block.threads - self.warp * 32, 32U);
@@ -82,6 +82,7 @@ T shuffle(uint32_t mask, T value, unsigned source, const char* operation) {
 inline void __syncthreads(const std::source_location& where = std::source_location::current()) { emu::barrier(where); }
 
 inline void __syncwarp(unsigned mask = ~0U) {
+    emu::Quiet quiet;
     const char nothing = 0;
     emu::meet(mask, "__syncwarp", &nothing, sizeof nothing, true);
 }

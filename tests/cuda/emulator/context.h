@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "sanitizers.h"
+
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -49,7 +51,7 @@ inline void make_context(Context& context, char* stack, size_t size, void (*entr
     context = top;
 }
 
-inline void switch_context(Context& save, Context& load) { emu_switch(&save, load); }
+EMU_UNSEEN inline void switch_context(Context& save, Context& load) { emu_switch(&save, load); }
 
 #else
 
@@ -63,7 +65,7 @@ inline void make_context(Context& context, char* stack, size_t size, void (*entr
     makecontext(&context, entry, 0);
 }
 
-inline void switch_context(Context& save, Context& load) { swapcontext(&save, &load); }
+EMU_UNSEEN inline void switch_context(Context& save, Context& load) { swapcontext(&save, &load); }
 
 #endif
 

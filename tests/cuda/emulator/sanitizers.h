@@ -19,10 +19,8 @@ void* __tsan_get_current_fiber(void);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
-void AnnotateIgnoreReadsBegin(const char* file, int line);
-void AnnotateIgnoreReadsEnd(const char* file, int line);
-void AnnotateIgnoreWritesBegin(const char* file, int line);
-void AnnotateIgnoreWritesEnd(const char* file, int line);
+void __tsan_ignore_thread_begin(void);
+void __tsan_ignore_thread_end(void);
 }
 // Runs in a kernel's fiber on the emulator's data.
 #define EMU_UNSEEN __attribute__((no_sanitize("thread"), noinline))
@@ -46,14 +44,8 @@ inline constexpr bool kRaceDetector = false;
 // While one lives, TSan sees nothing of what this fiber does.
 struct Quiet {
 #if defined(__SANITIZE_THREAD__)
-    Quiet() {
-        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-    }
-    ~Quiet() {
-        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-    }
+    Quiet() { __tsan_ignore_thread_begin(); }
+    ~Quiet() { __tsan_ignore_thread_end(); }
 #else
     Quiet() {}
     ~Quiet() {}

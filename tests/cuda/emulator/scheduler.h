@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <span>
 #include <utility>
 
 #include "block.h"
@@ -36,7 +37,6 @@ inline void open_barrier(Block& block) {
     ++block.barrier_generation;
 }
 
-// A fiber lives as long as the grid and runs one thread of every block.
 inline void fiber_main() {
     Worker& w = worker();
     entered_first(w.host_stack);
@@ -58,21 +58,17 @@ inline void fiber_main() {
     }
 }
 
-inline void make_fibers(Worker& w, unsigned count) {
-    if (w.stack_count < count || kRaceDetector) {  // TSan forgets accesses to a stack only when it is mapped anew
-        if (w.stacks) munmap(w.stacks, w.stack_count * kStackBytes);
-        void* memory = mmap(nullptr, count * kStackBytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED) std::abort();
-        w.stacks = static_cast<char*>(memory);
-        w.stack_count = count;
-        w.fibers = std::vector<Fiber>(count);
-    }
-    for (unsigned i = 0; i < count; ++i) {
-        Fiber& fiber = w.fibers[i];
-        fiber.stack = {.bottom = w.stacks + i * kStackBytes, .size = kStackBytes};
-        make_context(fiber.context, w.stacks + i * kStackBytes, kStackBytes, fiber_main);
-    }
+inline Fiber::Fiber() {
+    void* memory =
+        mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) std::abort();
+    stack = {.bottom = memory, .size = kStackBytes, .asan_fake = nullptr, .tsan_fiber = create_race_fiber()};
+    make_context(context, static_cast<char*>(memory), kStackBytes, fiber_main);
+}
+
+inline Fiber::~Fiber() {
+    destroy_race_fiber(stack.tsan_fiber);
+    munmap(const_cast<void*>(stack.bottom), stack.size);
 }
 
 inline void resume(Worker& w, Fiber& fiber) {
@@ -94,20 +90,20 @@ inline void begin_block(Worker& w, size_t dynamic_bytes) {
         meetings.clear();
         meetings.reserve(kMostMasks);  // lanes that wait keep the address of theirs
     }
+    block.crew = &w.crews[w.blocks_run++ % kCrews];
+    while (block.crew->size() < block.threads) block.crew->emplace_back();
     for (unsigned i = 0; i < block.threads; ++i) {
-        Fiber& fiber = w.fibers[i];
+        Fiber& fiber = (*block.crew)[i];
         fiber.lane = i % 32;
         fiber.warp = i / 32;
         fiber.thread = {i % block.block.x, i / block.block.x % block.block.y, i / (block.block.x * block.block.y)};
         fiber.state = Fiber::State::ready;
-        fiber.stack.tsan_fiber = create_race_fiber();
     }
     release(&block.begin);
 }
 
 inline void end_block(Worker& w) {
     Block& block = w.block;
-    for (unsigned i = 0; i < block.threads; ++i) destroy_race_fiber(w.fibers[i].stack.tsan_fiber);
     size_t bytes = block.dynamic.bytes;
     bool intact = !block.dynamic.data || block.dynamic.intact();
     for (auto& [name, memory] : block.shared) {
@@ -122,32 +118,53 @@ inline void end_block(Worker& w) {
     block.dynamic = {};
 }
 
+// Lets each of these threads run until it waits or has returned; whether any of them ran.
+inline bool run_threads(Worker& w, std::span<const unsigned> threads) {
+    bool progress = false;
+    for (unsigned i : threads) {
+        Fiber& fiber = (*w.block.crew)[i];
+        if (fiber.state == Fiber::State::waiting && *fiber.generation != fiber.old) fiber.state = Fiber::State::ready;
+        if (fiber.state != Fiber::State::ready) continue;
+        resume(w, fiber);
+        progress = true;
+    }
+    return progress;
+}
+
+// A warp runs as far ahead of the others as it can, since on a device it may. In random order it may also stop anywhere
+// on the way, and its lanes take turns.
 inline void run_block(Worker& w, size_t dynamic_bytes, std::mt19937& random) {
     begin_block(w, dynamic_bytes);
     Block& block = w.block;
-    std::vector<unsigned> order(block.threads);
-    std::iota(order.begin(), order.end(), 0U);
-    if (config.order == Order::reverse) std::reverse(order.begin(), order.end());
+    std::vector<std::vector<unsigned>> warps((block.threads + 31) / 32);
+    for (unsigned i = 0; i < block.threads; ++i) warps[i / 32].push_back(i);
+    if (config.order == Order::reverse) {
+        std::reverse(warps.begin(), warps.end());
+        for (auto& lanes : warps) std::reverse(lanes.begin(), lanes.end());
+    }
     while (block.alive > 0) {
-        if (config.order == Order::random) std::shuffle(order.begin(), order.end(), random);
         bool progress = false;
-        for (unsigned i : order) {
-            Fiber& fiber = w.fibers[i];
-            if (fiber.state == Fiber::State::waiting && *fiber.generation != fiber.old)
-                fiber.state = Fiber::State::ready;
-            if (fiber.state != Fiber::State::ready) continue;
-            resume(w, fiber);
-            progress = true;
+        if (config.order == Order::random) std::shuffle(warps.begin(), warps.end(), random);
+        for (auto& lanes : warps) {
+            do {
+                if (config.order == Order::random) std::shuffle(lanes.begin(), lanes.end(), random);
+                if (!run_threads(w, lanes)) break;
+                progress = true;
+            } while (config.order != Order::random || random() % 4 != 0);
         }
         if (progress) continue;
-        for (Fiber& fiber : w.fibers) {
-            if (fiber.state != Fiber::State::waiting) continue;
-            w.current = &fiber;
-            fail("deadlock: a thread waits in %s that others never reach", fiber.waits_in);
-        }
+        for (auto& lanes : warps)
+            for (unsigned i : lanes) {
+                Fiber& fiber = (*block.crew)[i];
+                if (fiber.state != Fiber::State::waiting) continue;
+                w.current = &fiber;
+                fail("deadlock: a thread waits in %s that others never reach", fiber.waits_in);
+            }
     }
     end_block(w);
 }
+
+inline thread_local uint64_t launches = 0;  // of this host thread, so far
 
 // nullptr, or why such a grid cannot be launched.
 inline const char* run_grid(dim3 grid, dim3 block, size_t dynamic_bytes, void (*kernel)(void*), void* arguments) {
@@ -158,6 +175,7 @@ inline const char* run_grid(dim3 grid, dim3 block, size_t dynamic_bytes, void (*
     if (grid.y > kMostYZ || grid.z > kMostYZ) return "emulator: a grid has at most 65535 blocks in y and z";
     if (dynamic_bytes > kMostShared) return "emulator: too much dynamic shared memory";
 
+    ++launches;
     static thread_local Worker mine;
     this_worker = &mine;
     Worker& w = mine;
@@ -174,9 +192,7 @@ inline const char* run_grid(dim3 grid, dim3 block, size_t dynamic_bytes, void (*
         std::iota(order.begin(), order.end(), 0U);
         if (config.order == Order::reverse) std::reverse(order.begin(), order.end());
         if (config.order == Order::random) std::shuffle(order.begin(), order.end(), random);
-        make_fibers(w, threads);
         for (unsigned i : order) {
-            if (kRaceDetector) make_fibers(w, threads);
             w.block.index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
             run_block(w, dynamic_bytes, random);
         }

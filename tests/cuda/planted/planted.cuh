@@ -89,20 +89,22 @@ __global__ void missing_async_wait(const float* in, float* out) {
     out[global_index()] = shared[threadIdx.x * 4 + threadIdx.x % 4];
 }
 
-// out[i] = in[i]; the last thread writes behind the array
+// out[i] = in[i ^ 1]; the last thread writes behind the array
 template <bool BUG>
 __global__ void shared_overrun(const float* in, float* out) {
     GPU_SHARED(float[kThreads], shared);
-    float* mine = shared + threadIdx.x;
-    mine[BUG ? 1 : 0] = in[global_index()];
-    out[global_index()] = mine[BUG ? 1 : 0];
+    float* mine = shared + (BUG ? 1 : 0);
+    mine[threadIdx.x] = in[global_index()];
+    __syncthreads();
+    out[global_index()] = mine[threadIdx.x ^ 1];
 }
 
-// out[i] = in[4 i], by a load of 16 bytes
+// out[i] = in[4 i] + ... + in[4 i + 3], by a load of 16 bytes
 template <bool BUG>
 __global__ void misaligned_load(const float* in, float* out) {
     const int i = global_index() % (kInputs / 4 - 1);
-    out[global_index()] = reinterpret_cast<const float4*>(in + (BUG ? 1 : 0) + 4 * i)->x;
+    const float4 v = *reinterpret_cast<const float4*>(in + (BUG ? 1 : 0) + 4 * i);
+    out[global_index()] = v.x + v.y + v.z + v.w;
 }
 
 }  // namespace planted

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-
 from ptx.module import PtxError, size_of
 
 Values = NDArray[np.generic]
@@ -154,3 +153,10 @@ def extract(x: Values, position: Values, length: Values) -> Values:
     shifted = shift("shr", x, position)
     mask = (np.uint64(1) << np.minimum(length, 63).astype(np.uint64)) - np.uint64(1)
     return shifted & mask.astype(x.dtype)
+
+
+def insert(x: Values, into: Values, position: Values, length: Values) -> Values:
+    """bfi: the low bits of x at a position of another."""
+    ones = (np.uint64(1) << np.minimum(length, 63).astype(np.uint64)) - np.uint64(1)
+    mask = shift("shl", ones.astype(x.dtype), position)
+    return (into & ~mask) | (shift("shl", x, position) & mask)

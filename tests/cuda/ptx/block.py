@@ -9,7 +9,6 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
-
 from ptx import arithmetic, warp
 from ptx.arithmetic import TYPES, Values
 from ptx.memory import Bytes, GlobalMemory, Index, SharedMemory
@@ -27,6 +26,7 @@ class Launch:
     grid: Dim
     block: Dim
     dynamic_shared: int
+    only: Sequence[Dim] = ()
 
 
 class Block:
@@ -59,8 +59,8 @@ class Block:
         if operand in self._special:
             return self._special[operand][threads].astype(dtype)
         if operand.startswith("%"):
-            if operand not in self._registers:
-                raise PtxError(f"{operand} is read before it is written")
+            if operand not in self._registers:  # undefined, so something that a result shows: NaN
+                return np.full(len(threads) * size_of(type_), 0xFF, np.uint8).view(dtype)
             raw = self._registers[operand][threads]
             if raw.dtype == np.bool_ or raw.dtype.itemsize == np.dtype(dtype).itemsize:
                 return raw.view(dtype)
@@ -94,7 +94,8 @@ class Block:
         base, offset = match[1], int(match[2] or "0", 0)
         if base.startswith("%"):
             width = size_of(self._type(base))
-            return self.read(base, f"u{8 * width}", threads).astype(np.int64) + offset
+            address: Index = self.read(base, f"u{8 * width}", threads).astype(np.int64) + offset
+            return address & 0xFFFFFFFF if width == 4 else address
         return self.read(base, "u64", threads).astype(np.int64) + offset
 
     # ---- running --------------------------------------------------------------------------------------------------
@@ -191,6 +192,9 @@ class Block:
             case "lop3":
                 result = arithmetic.look_up(value(1), value(2), value(3), int(operands[4], 0))
                 self.write(operands[0], result, threads)
+            case "bfi":
+                result = arithmetic.insert(value(1), value(2), value(3, "u32"), value(4, "u32"))
+                self.write(operands[0], result, threads)
             case "bfe":
                 result = arithmetic.extract(value(1), value(2, "u32"), value(3, "u32"))
                 self.write(operands[0], result, threads)
@@ -250,14 +254,12 @@ class Block:
         if "global" not in opcode or "add" not in opcode:
             raise PtxError("this atomic operation is not known")
         has_result = opcode[0] == "atom"
+        width = size_of(type_)
         for thread in threads:
             one = np.array([thread])
-            address = self.address(operands[1 if has_result else 0], one)
-            width = size_of(type_)
-            old = _from_bytes(self.memory.bytes[address[:, None] + np.arange(width)], type_)
-            self.memory.store(
-                address, as_bytes(old + self.read(operands[-1], type_, one)), one, self.number, atomic=True
-            )
+            places = self.memory.places(self.address(operands[1 if has_result else 0], one), width, one)
+            old = _from_bytes(self.memory.bytes[places], type_)
+            self.memory.bytes[places] = as_bytes(old + self.read(operands[-1], type_, one))
             if has_result:
                 self.write(operands[0], old, one)
 
@@ -313,13 +315,13 @@ def _place_parameters(launch: Launch) -> dict[str, Bytes]:
 
 
 def run_grid(launch: Launch) -> int:
-    """Runs every block of the grid; returns how many instructions were issued."""
+    """Runs every block of the grid, or those that the launch names; returns how many instructions were issued."""
     launch.memory.begin_launch()
+    width, height, depth = launch.grid
+    everything = ((x, y, z) for z in range(depth) for y in range(height) for x in range(width))
     issued = 0
-    for z in range(launch.grid[2]):
-        for y in range(launch.grid[1]):
-            for x in range(launch.grid[0]):
-                block = Block(launch, (x, y, z))
-                block.run()
-                issued += block.issued
+    for index in launch.only or everything:
+        block = Block(launch, index)
+        block.run()
+        issued += block.issued
     return issued

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from ptx.module import PtxError
 
 Bytes = NDArray[np.uint8]
@@ -26,47 +25,56 @@ def check_aligned(addresses: Index, size: int, threads: Index, what: str) -> Non
 
 
 class GlobalMemory:
-    """Allocations with gaps between them. Two blocks of a launch may not meet in a byte that one of them writes, but by
-    atomics."""
+    """Allocations with gaps between them, at any address. Two blocks of a launch may not meet in a byte that one of
+    them writes, but by atomics."""
 
     def __init__(self, capacity: int = 16 << 20) -> None:
         self.bytes: Bytes = np.zeros(capacity, np.uint8)
-        self._allocated = np.zeros(capacity, bool)
         self._writer = np.full(capacity, NOBODY, np.int64)
         self._reader = np.full(capacity, NOBODY, np.int64)
-        self._top = 4096
+        self._used = 0
+        self._begins = np.zeros(0, np.int64)  # addresses, ascending
+        self._ends = np.zeros(0, np.int64)
+        self._offsets = np.zeros(0, np.int64)  # of each allocation in `bytes`
+        self._next = 1 << 32
 
-    def allocate(self, values: NDArray[np.generic]) -> int:
-        """The address of a copy, on 256 bytes."""
+    def allocate(self, values: NDArray[np.generic], address: int | None = None) -> int:
+        """The address of a copy: the one that is given, or one on 256 bytes."""
         raw = np.ascontiguousarray(values).view(np.uint8).ravel()
-        begin, end = self._top, self._top + raw.size
-        if end > self.bytes.size:
+        if self._used + raw.size > self.bytes.size:
             raise MemoryError("the interpreter's device memory is too small")
-        self.bytes[begin:end] = raw
-        self._allocated[begin:end] = True
-        self._top = (end + 511) // 256 * 256
-        return begin
+        if address is None:
+            address = self._next
+            self._next = (address + raw.size + 511) // 256 * 256
+        slot = int(np.searchsorted(self._begins, address))
+        self._begins = np.insert(self._begins, slot, address)
+        self._ends = np.insert(self._ends, slot, address + raw.size)
+        self._offsets = np.insert(self._offsets, slot, self._used)
+        self.bytes[self._used : self._used + raw.size] = raw
+        self._used += raw.size
+        return address
 
     def read_back(self, address: int, like: NDArray[np.generic]) -> NDArray[np.generic]:
-        return self.bytes[address : address + like.nbytes].view(like.dtype).reshape(like.shape).copy()
+        begin = int(self._offsets[np.searchsorted(self._begins, address)])
+        return self.bytes[begin : begin + like.nbytes].view(like.dtype).reshape(like.shape).copy()
 
     def begin_launch(self) -> None:
         self._writer[:] = NOBODY
         self._reader[:] = NOBODY
 
-    def _places(self, addresses: Index, size: int, threads: Index) -> Index:
+    def places(self, addresses: Index, size: int, threads: Index) -> Index:
+        """[threads, size]: where in `bytes` the accesses lie."""
         check_aligned(addresses, size, threads, "global")
-        wrong = (addresses < 0) | (addresses + size > self.bytes.size)
-        if not wrong.any():
-            wrong = ~(self._allocated[addresses] & self._allocated[addresses + size - 1])
+        slots = np.searchsorted(self._begins, addresses, side="right") - 1
+        wrong = (slots < 0) | (addresses + size > self._ends[slots])
         if wrong.any():
             raise PtxError(f"access out of bounds to global memory by thread {_first(threads, wrong)}")
-        places: Index = addresses[:, None] + np.arange(size)
-        return places
+        result: Index = (addresses - self._begins[slots] + self._offsets[slots])[:, None] + np.arange(size)
+        return result
 
     def load(self, addresses: Index, size: int, threads: Index, block: int) -> Bytes:
         """[threads, size]"""
-        places = self._places(addresses, size, threads)
+        places = self.places(addresses, size, threads)
         writer = self._writer[places]
         if ((writer != NOBODY) & (writer != block)).any():
             raise PtxError("race between blocks: one reads what another writes")
@@ -74,22 +82,21 @@ class GlobalMemory:
         self._reader[places] = np.where((reader == NOBODY) | (reader == block), block, SEVERAL)
         return self.bytes[places]
 
-    def store(self, addresses: Index, values: Bytes, threads: Index, block: int, *, atomic: bool = False) -> None:
-        places = self._places(addresses, values.shape[1], threads)
-        if not atomic:
-            writer, reader = self._writer[places], self._reader[places]
-            if ((writer != NOBODY) & (writer != block)).any():
-                raise PtxError("race between blocks: both write")
-            if ((reader != NOBODY) & (reader != block)).any():
-                raise PtxError("race between blocks: one writes what another reads")
-            self._writer[places] = block
+    def store(self, addresses: Index, values: Bytes, threads: Index, block: int) -> None:
+        places = self.places(addresses, values.shape[1], threads)
+        writer, reader = self._writer[places], self._reader[places]
+        if ((writer != NOBODY) & (writer != block)).any():
+            raise PtxError("race between blocks: both write")
+        if ((reader != NOBODY) & (reader != block)).any():
+            raise PtxError("race between blocks: one writes what another reads")
+        self._writer[places] = block
         self.bytes[places] = values
 
 
 @dataclass
 class _Accesses:
-    """Of every byte: the lowest and the highest thread that touched it since the block's last barrier, when that was, and
-    how many barriers that thread's warp had passed."""
+    """Of every byte: the lowest and the highest thread that touched it since the block's last barrier, when that was,
+    and how many barriers that thread's warp had passed."""
 
     low: Index
     high: Index
@@ -122,8 +129,8 @@ class _Accesses:
 
 
 class SharedMemory:
-    """A block's shared memory. A byte may be read only after it was written, and by another thread only after both met at a
-    barrier (of their warp, if they are in the same one)."""
+    """A block's shared memory. A byte may be read only after it was written, and by another thread only after both met
+    at a barrier (of their warp, if they are in the same one)."""
 
     def __init__(self, size: int, threads: int) -> None:
         self._bytes: Bytes = np.zeros(size, np.uint8)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from ptx.arithmetic import Values, widen_bf16
 from ptx.memory import Index
 from ptx.module import PtxError

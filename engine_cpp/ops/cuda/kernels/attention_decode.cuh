@@ -86,7 +86,7 @@ constexpr size_t decode_smem_bytes() {
 // Grid: splits, KV heads * chunks of HEADS query heads, slots. A key is read by LANES lanes (8 dimensions each), HEADS
 // query heads are served at once.
 template <class KV, int HEADS, int LANES>
-__global__ void __launch_bounds__(kDecodeThreads)
+__global__ void __launch_bounds__(kDecodeThreads, HEADS <= 2 ? 4 : 2)
     attention_decode_kernel(DeviceBatch batch, KvPages kv, Heads heads, int64_t layer, const float* __restrict__ q,
                             SplitResults results, bool only_single) {
     constexpr int kGroups = kDecodeThreads / LANES;  // of lanes
