@@ -1,4 +1,7 @@
-"""The CUDA backend on emulated GPUs: its own kernels and host code, over a runtime that is the host's memory."""
+"""The CUDA backend on emulated GPUs: its own kernels and host code, over a runtime that is the host's memory.
+
+QWEN3_TEST_DEVICES names real ones instead, as `make gpu-check` does; what only an emulation can do is then left out.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +39,14 @@ from qwen3_chat.engine import (
 )
 from qwen3_chat.engine import _core as core
 
+DEVICES = os.environ.get("QWEN3_TEST_DEVICES", "cudaemu:0,cudaemu:1")
+GPU, GPUS = DEVICES.split(",")[0], DEVICES
+REAL = DEVICES.startswith("cuda:")
 TWIN = Path(core.__file__).resolve().with_name("libqwen3_cuda_emu.so")
-pytestmark = pytest.mark.skipif(not TWIN.exists(), reason="built without -DQWEN3_CUDA_EMU=ON")
+pytestmark = pytest.mark.skipif(not (REAL or TWIN.exists()), reason="built without -DQWEN3_CUDA_EMU=ON")
+emulated = pytest.mark.skipif(REAL, reason="needs an emulated GPU")
 
 BF16 = 5e-3
-GPU, GPUS = "cudaemu:0", "cudaemu:0,cudaemu:1"
 
 SHAPES: dict[str, dict[str, Any]] = {
     "two layers": {},
@@ -71,12 +77,8 @@ def test_it_computes_what_the_reference_does(shape: dict[str, Any], devices: str
     model = dummy_model(**shape)
     ids = random_ids(80, model.config.vocab_size)
     with model.engine(devices, threads=2) as engine:
-        assert (engine.devices, engine.weights, engine.kv, engine.isa) == (
-            tuple(devices.split(",")),
-            "bf16",
-            "bf16",
-            "sm_90",
-        )
+        assert (engine.devices, engine.weights, engine.kv) == (tuple(devices.split(",")), "bf16", "bf16")
+        assert engine.isa.startswith("sm_")
         whole = engine.forward(ids)
         chunks = append(engine, engine.new_cache(), ids, [7] * 10 + [5] * 2)
         decoded = append(engine, engine.new_cache(), ids[:20], [1] * 20)
@@ -137,6 +139,7 @@ def test_a_graph_serves_fewer_rows_than_its_bucket(model: DummyModel, companions
         assert_agree(logits, gpu_logits(model, ids, projections=companions > 8, attention=False))
 
 
+@emulated
 def test_without_graphs_steps_are_launched(model: DummyModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QWEN3_CUDAEMU_WITHOUT", "graphs")
     ids = random_ids(12)
@@ -152,8 +155,8 @@ def test_times(model: DummyModel) -> None:
         engine.profile(reset=True)
         append(engine, engine.new_cache(), random_ids(30), [20] + [1] * 10)
         for profile in (engine.profile(), engine.profile(kind="prefill")):
-            assert profile.layer_ns.shape == (2, 2, 7)
-            assert (profile.layer_ns > 0).all()
+            assert profile.layer_ns.shape == (GPUS.count(",") + 1, 2, 7)
+            assert (profile.layer_ns[:, :, :-1] > 0).all()
             measured = profile.layer_ns.sum(axis=(1, 2)) + profile.device_ns.sum(axis=1)
             assert (measured <= profile.step_ns).all()
         assert 0 <= engine.profile().probe_share < 1
@@ -196,6 +199,7 @@ def zeros(meta: Qwen3Meta) -> Qwen3Weights:
     )
 
 
+@emulated
 @pytest.mark.parametrize("name", ["0.6B", pytest.param("8B", marks=pytest.mark.full)])
 def test_a_token_costs_few_launches_and_little_more_than_its_weights(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -248,6 +252,7 @@ load("cpu:0", "driver")
 """
 
 
+@emulated
 def test_what_is_missing_is_named() -> None:
     """Each alone. In a process of its own, as a library that was found stays; and the CPU goes on working there."""
     result = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, timeout=120)
@@ -275,6 +280,7 @@ def test_auto_falls_back_to_the_cpu_and_says_why() -> None:
         assert all(name.startswith("cpu:") for name in default_devices(16))
 
 
+@emulated
 @pytest.mark.parametrize(
     ("devices", "options", "error", "named"),
     [
@@ -297,6 +303,7 @@ def test_heads_that_are_too_wide() -> None:
 # ---- what may go wrong -----------------------------------------------------------------------------------------------
 
 
+@emulated
 @pytest.mark.parametrize("devices", [GPU, GPUS])
 def test_weights_that_do_not_fit(model: DummyModel, devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QWEN3_CUDAEMU_MEMORY", str(33 << 20))
@@ -304,6 +311,7 @@ def test_weights_that_do_not_fit(model: DummyModel, devices: str, monkeypatch: p
         dummy_model(vocab=30000, layers=1).engine(devices, threads=2)
 
 
+@emulated
 @pytest.mark.parametrize("devices", [GPU, GPUS])
 def test_a_step_that_does_not_fit_loses_nothing(
     model: DummyModel, devices: str, monkeypatch: pytest.MonkeyPatch
@@ -322,6 +330,7 @@ def test_a_step_that_does_not_fit_loses_nothing(
     assert_agree(logits, prefill_logits(model, ids)[-1])
 
 
+@emulated
 def test_a_gpu_that_fails_ends_the_group(model: DummyModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others do not wait for it for ever, its failure is what is told, and the engine says that it is dead."""
     with model.engine(GPUS, threads=2) as engine:
