@@ -74,13 +74,18 @@ def _dispatch(arguments: list[str]) -> int:
         from qwen3_chat.app import bench
 
         return bench.main(arguments[1:])
+    if arguments[:1] == ["sessions"]:
+        from qwen3_chat.app import sessions
+
+        return sessions.main(arguments[1:])
 
     from qwen3_chat.app.flags import build_parser, chat_options
 
     parser = build_parser()
     parsed = parser.parse_args(arguments)
-    if parsed.format is not None and parsed.question is None:
-        parser.error("argument --format: needs -p")
+    for flag, given in (("--format", parsed.format is not None), ("-x", parsed.extract)):
+        if given and parsed.question is None:
+            parser.error(f"argument {flag}: needs -p")
     question = None if parsed.question is None else _question(parser, parsed.question)
     options = chat_options(parsed)
     return _run(options, parsed, question)
@@ -91,9 +96,10 @@ def _run(options: ChatOptions, parsed: argparse.Namespace, question: str | None)
 
     preflight(options.model)
     if question is not None:
-        from qwen3_chat.app import plain
+        from qwen3_chat.app import one_shot
 
-        return INTERRUPTED if plain.one_shot(options, question, parsed.format or "text") == "cancelled" else OK
+        output: one_shot.Output = "code" if parsed.extract else parsed.format or "text"
+        return INTERRUPTED if one_shot.answer(options, question, output) == "cancelled" else OK
     tty = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # Textual draws on the last
     if parsed.plain or not tty or os.environ.get("TERM") == "dumb":
         from qwen3_chat.app import plain

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
+from qwen3_chat.app.chat.sampling_fields import FIELDS, Field
 
 __all__ = [
     "USAGE",
@@ -39,7 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="qwen3-chat",
         description="Chat with a Qwen3 model in the terminal. Without --model: the small demo model that is bundled.",
-        epilog="'qwen3-chat bench' measures the engine. Exit codes: 0 ok, 1 generation failed, 2 usage, "
+        epilog="'qwen3-chat sessions' lists, shows, searches and exports saved chats, 'qwen3-chat bench' measures the "
+        "engine. Exit codes: 0 ok, 1 generation failed, 2 usage, "
         "3 model missing or unreadable, 4 out of memory, 5 prompt exceeds the context, 130 interrupted.",
         allow_abbrev=False,
     )
@@ -52,7 +54,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="answer on standard output and exit; standard input, if piped, is joined to the question",
     )  # fmt: skip
     front.add_argument("--plain", action="store_true", help="line by line, without the full screen")
-    parser.add_argument("--format", choices=("text", "json"), help="of the output of -p (default: text)")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument(
+        "--format", choices=("text", "json", "jsonl"),
+        help="of the output of -p (default: text); jsonl: an event a token as it comes, then a summary",
+    )  # fmt: skip
+    output.add_argument("-x", "--extract", action="store_true", help="print only the first code block of the answer")
+
+    saved = parser.add_argument_group("saved chats")
+    which = saved.add_mutually_exclusive_group()
+    which.add_argument("-c", "--continue", action="store_true", dest="continue_last", help="go on with the last chat")
+    which.add_argument("-r", "--resume", metavar="ID", help="go on with the chat whose id begins so")
+    saved.add_argument("--no-save", action="store_false", dest="save", help="keep nothing of this chat")
 
     talk = parser.add_argument_group("conversation")
     talk.add_argument("--system", metavar="TEXT", type=_text, help="system prompt")
@@ -61,17 +74,10 @@ def build_parser() -> argparse.ArgumentParser:
     thinking.add_argument("--no-think", action="store_false", default=None, dest="thinking", help="answer at once")
 
     sampling = parser.add_argument_group("sampling", "Without a flag: as the model recommends.")
-    for flag, check, what in (
-        ("--temperature", _real(0, 10), "0 takes the likeliest token always"),
-        ("--top-p", _real(0, 1, open_low=True), "draw from the likeliest tokens of this total probability"),
-        ("--top-k", whole_number(0, 2**31 - 1), "draw from this many likeliest tokens; 0: from all"),
-        ("--min-p", _real(0, 1), "drop tokens less likely than this share of the likeliest"),
-        ("--presence-penalty", _real(-2, 2), "against tokens that were there before"),
-        ("--repetition-penalty", _real(0, 10, open_low=True), "the same as a factor; 1: none"),
-        ("--seed", whole_number(0, 2**64 - 1), "the same seed gives the same reply"),
-        ("--max-tokens", whole_number(1, 2**31 - 1), "longest reply"),
-    ):
-        sampling.add_argument(flag, type=check, metavar="N" if "whole" in check.__name__ else "X", help=what)
+    for setting in FIELDS:
+        sampling.add_argument(
+            setting.flag, type=_checked(setting), metavar="N" if setting.whole else "X", help=setting.what
+        )
 
     add_engine_flags(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="progress and speed on standard error")
@@ -111,10 +117,14 @@ def chat_options(arguments: argparse.Namespace) -> ChatOptions:
             repetition_penalty=arguments.repetition_penalty,
             seed=arguments.seed,
             max_tokens=arguments.max_tokens,
+            thinking_budget=arguments.thinking_budget,
         ),
         thinking=arguments.thinking,
         system=arguments.system,
         is_demo=arguments.model is None,
+        continue_last=arguments.continue_last,
+        resume=arguments.resume,
+        save=arguments.save,
         verbose=arguments.verbose,
         debug=arguments.debug,
     )
@@ -169,18 +179,14 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     return whole
 
 
-def _real(low: float, high: float, *, open_low: bool = False) -> Callable[[str], float]:
-    def real(text: str) -> float:
+def _checked(setting: Field) -> Callable[[str], float | int]:
+    def check(text: str) -> float | int:
         try:
-            value = float(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high or (open_low and value == low):
-            lower = f"above {low:g} and up" if open_low else f"from {low:g}"
-            raise argparse.ArgumentTypeError(f"expected a number {lower} to {high:g}, not {text!r}")
-        return value
+            return setting.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-    return real
+    return check
 
 
 def _devices(text: str) -> str:

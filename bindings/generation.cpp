@@ -1,9 +1,11 @@
 #include "qwen3/generation.hpp"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string_view.h>
 
 #include <chrono>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "bindings.hpp"
@@ -57,7 +59,9 @@ void bind_generation(nb::module_& module) {
             "update", [](HeldGeneration& self, const SamplingParams& sampling) { self->update(sampling); },
             nb::arg("sampling"))
         .def(
-            "force", [](HeldGeneration& self, const Ids& ids) { self->force(view(ids)); }, nb::arg("ids"))
+            "force",
+            [](HeldGeneration& self, const Ids& ids, std::optional<int32_t> unless) { self->force(view(ids), unless); },
+            nb::arg("ids"), nb::arg("unless") = nb::none())
         .def("done", [](const HeldGeneration& self) { return self->done(); })
         .def("finish_reason", &finish_reason)
         .def("rethrow_error", [](const HeldGeneration& self) { self->rethrow_error(); })

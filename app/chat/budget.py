@@ -45,14 +45,16 @@ def measure(
     draft: str | None,
     thinking: bool | None,
     max_tokens: int | None = None,
+    upto: str | None = None,
 ) -> Budget:
     """The budget if `draft` were sent now; None: if a reply to the path as it is were asked for.
 
-    `max_tokens` is the reply's limit where one is set. Cheap enough to call a few times a second while typing:
-    the tokenizer remembers what did not change. Raises TemplateError.
+    `max_tokens` is the reply's limit where one is set; with `upto`, the draft would stand in that message's place.
+    Cheap enough to call a few times a second while typing: the tokenizer remembers what did not change.
+    Raises TemplateError.
     """
     thinks = model.thinks(thinking)
-    messages = conversation.render_messages()
+    messages = conversation.render_messages(upto)
     reserve = min(REPLY_RESERVE, model.context // 4, max_tokens or REPLY_RESERVE)
     if draft is None:
         return Budget(len(model.prompt_ids(messages, thinks)), 0, model.context, reserve)

@@ -35,6 +35,7 @@ class SamplingOptions:
     repetition_penalty: float | None = None
     seed: int | None = None  # None: a new one is drawn for every reply
     max_tokens: int | None = None  # new tokens of one reply; None: up to the context's end
+    thinking_budget: int | None = None  # tokens of thinking, after which the answer is begun; None: as the model likes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +51,8 @@ class ChatOptions:
     thinking: bool | None = None  # --think / --no-think; None: think if the template can
     system: str | None = None
     is_demo: bool = False  # `model` is the bundled demo checkpoint
+    continue_last: bool = False  # -c: go on with the chat that was used last
+    resume: str | None = None  # -r: go on with the chat whose id begins so
+    save: bool = True  # False: --no-save, nothing of this run is kept
     verbose: bool = False
     debug: bool = False  # show tracebacks

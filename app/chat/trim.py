@@ -21,7 +21,7 @@ def drop_oldest(
     A turn is a user message with the replies to it. If even an empty history does not fit, nothing is dropped and
     None is returned.
     """
-    sent = [message for message in conversation.path() if not message.dropped]
+    sent = [message for message in conversation.sent() if message.role != "summary"]
     dropped: list[Message] = []
     while not measure(model, conversation, draft, thinking, max_tokens).fits:
         if not sent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from qwen3_chat.app.chat.conversation import ReplyStats
+from qwen3_chat.app.chat.loops import loop_period
 from qwen3_chat.app.chat.parts import ReplySplitter, starts_thinking
 from qwen3_chat.app.chat.sampling import resolve
+from qwen3_chat.app.chat.thinking import ThinkingBudget
+from qwen3_chat.app.chat.trace import TokenTrace
 from qwen3_chat.models.errors import Qwen3Error
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class TurnUpdate:
     answer_delta: str
     tokens: tuple[Token, ...]  # the engine's own, stop token included
     done: bool
+    pieces: tuple[tuple[Part, str], ...] = ()  # text of each token; at the end one more, what was held back
 
 
 class Turn:
@@ -58,13 +62,16 @@ class Turn:
         thinking: bool | None,
         *,
         message: Message | None = None,
+        messages: Sequence[Mapping[str, str]] | None = None,
     ) -> Turn:
         """Queue a reply to the active path and return at once.
 
         `message` is what `begin_reply`, `regenerate` or `continue_` gave; None calls `begin_reply`. A message with text
-        is continued from its own tokens. `sampling` is resolved here (seed drawn if None), see `sampling.resolve`.
+        is continued from its own tokens. `messages` is what it replies to, if that is not the path before it.
+        `sampling` is resolved here (seed drawn if None), see `sampling.resolve`.
         """
-        return cls(model, conversation, cache, sampling, thinking, message or conversation.begin_reply())
+        message = message or conversation.begin_reply()
+        return cls(model, conversation, cache, sampling, thinking, message, messages)
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Turn:
         sampling: SamplingOptions,
         thinking: bool | None,
         message: Message,
+        messages: Sequence[Mapping[str, str]] | None,
     ) -> None:
         """Use `start`."""
         self._model = model
@@ -84,16 +92,21 @@ class Turn:
         self.message = message
         self.error = None
         self.prompt_ids = []
+        thought = ""
+        if message.model not in (None, model.name):  # another model's ids are other words here: go on from the text
+            message.token_ids, message.trace = [], TokenTrace()
+            thought = message.thinking if message.content else ""
         self.thinking = _thinking_of(model, message, thinking)
-        self.sampling = resolve(
-            sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size
-        )
-        message.seed, message.thought = self.sampling.seed, self.thinking
+        self.sampling = self._resolved(sampling)
+        self._budget = ThinkingBudget(model.tokenizer, sampling.thinking_budget)
+        message.seed, message.thought, message.model = self.sampling.seed, self.thinking, model.name
         self._splitter = ReplySplitter(model.tokenizer, thinking=False)
         try:
-            prompt = model.prompt_ids(conversation.render_messages(upto=message.id), self.thinking)
+            messages = conversation.render_messages(upto=message.id) if messages is None else messages
+            prompt = model.prompt_ids(messages, self.thinking)
             self._splitter = ReplySplitter(model.tokenizer, thinking=starts_thinking(prompt, model.tokenizer))
             self._replay()
+            message.thinking = thought or message.thinking
             self.prompt_ids = prompt + message.token_ids
             self._generation = model.engine.generate(self.prompt_ids, cache, self.sampling)
         except Qwen3Error as error:
@@ -153,12 +166,13 @@ class Turn:
         finished = self._generation.done  # asked before draining: then what is drained is all there is
         tokens = tuple(self._generation.drain())
         pieces = [self._take(token) for token in tokens]
+        self._budget.heed(self._generation, self._thinking_tokens, self._splitter.part)
         if finished:
             pieces.append(self._splitter.finish())
         thinking, answer = self._write(pieces)
         if finished:
             self._finish(self._generation)
-        return TurnUpdate(thinking, answer, tokens, self._done)
+        return TurnUpdate(thinking, answer, tokens, self._done, tuple(pieces))
 
     def __iter__(self) -> Iterator[TurnUpdate]:
         """Updates until done, waiting in between without holding the GIL."""
@@ -174,6 +188,22 @@ class Turn:
         if self._generation is not None and not self._done:
             self._generation.cancel()
 
+    def update(self, sampling: SamplingOptions) -> None:
+        """Draw differently from the next token on. A seed that is not given stays what it was."""
+        self.sampling = self._resolved(sampling if sampling.seed is not None else replace(sampling, seed=self.seed))
+        self._budget.limit, self.message.seed = sampling.thinking_budget, self.seed
+        if self._generation is not None and not self._done:
+            self._generation.update(self.sampling)
+
+    @property
+    def loops(self) -> bool:
+        """The likeliest token always was taken, and the reply goes round in a circle."""
+        return self.sampling.temperature == 0 and loop_period(self.message.token_ids) is not None
+
+    def _resolved(self, sampling: SamplingOptions) -> SamplingParams:
+        model = self._model
+        return resolve(sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size)
+
     def _replay(self) -> None:
         """Put the splitter where a continued reply left off, and its message's texts exactly to that."""
         message = self.message
@@ -188,6 +218,7 @@ class Turn:
     def _take(self, token: Token) -> tuple[Part, str]:
         if token.stop:
             return self._splitter.part, ""
+        self.message.trace.add(token, at=len(self.message.token_ids))
         self.message.token_ids.append(token.id)
         part, text = self._splitter.push(token.id)
         if part == "thinking":

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
@@ -13,7 +14,9 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from qwen3_chat.app.chat.options import ChatOptions
-from qwen3_chat.app.tui.actions import ACTIONS, bindings, key_name
+from qwen3_chat.app.chat.prompt_history import PromptHistory
+from qwen3_chat.app.tui.actions import ACTIONS, available, bindings
+from qwen3_chat.app.tui.keymap import Keymap, key_name
 from qwen3_chat.app.tui.render.palette import DARK, LIGHT
 from qwen3_chat.app.tui.screens.chat import ChatScreen
 from qwen3_chat.app.tui.session import Session
@@ -30,12 +33,24 @@ class ChatApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(
-        self, options: ChatOptions, session: Session | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        options: ChatOptions,
+        session: Session | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        keymap: Keymap | None = None,
+        history: PromptHistory | None = None,
     ) -> None:
-        """`session` and `clock` are given by tests."""
+        """Without `keymap`, the keys of the action list; without `history`, prompts are remembered for this run.
+
+        `session` and `clock` are given by tests.
+        """
         super().__init__()
         self.session = session or Session(options)
         self.clock = clock
+        self._keys = keymap or Keymap()
+        self._history = history or PromptHistory(None)
+        self.set_keymap(self._keys.textual())
         self._interrupted_at = float("-inf")
         self._leaving = False
         self.register_theme(DARK)
@@ -44,7 +59,7 @@ class ChatApp(App[None]):
 
     def get_default_screen(self) -> ChatScreen:
         """The chat."""
-        return ChatScreen(self.session, self.clock)
+        return ChatScreen(self.session, self.clock, self._keys, self._history)
 
     @property
     def chat(self) -> ChatScreen:
@@ -56,10 +71,14 @@ class ChatApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette's commands: the action list."""
         for action in ACTIONS:
-            if action.palette:
-                owner = self if action.scope == "app" else self.chat
-                keys = ", ".join(key_name(key) for key in action.keys)
-                yield SystemCommand(action.title, keys or action.group, getattr(owner, f"action_{action.method}"))
+            if action.palette and available(action, self.chat.thinking_mode):
+                ways = [key_name(key) for key in self._keys.keys(action.id)]
+                ways += [f"/{action.slash}"] if action.slash else []
+                yield SystemCommand(action.title, ", ".join(ways) or action.group, partial(self.chat.do, action.id))
+
+    async def action_do(self, action_id: str) -> None:
+        """What every key does: an action of the list."""
+        await self.chat.do(action_id)
 
     async def action_app_interrupt(self) -> None:
         """Copy the selection; else stop the reply; else ask for a second press and quit."""

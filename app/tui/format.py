@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 UNKNOWN = "–"
 
 
@@ -34,6 +36,15 @@ def seconds(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value * 1e3:.0f} ms" if value < 0.9995 else f"{value:.1f} s"
+
+
+def age(then: float, now: float) -> str:
+    """How long ago that was, both in s since 1970: now, 5 min, 3 h, 2 d, and a date after a week."""
+    passed = max(0.0, now - then)
+    for limit, unit, name in ((3600, 60, "min"), (86_400, 3600, "h"), (7 * 86_400, 86_400, "d")):
+        if passed < limit:
+            return f"{passed // unit:.0f} {name}" if passed >= 60 else "now"
+    return time.strftime("%Y-%m-%d", time.localtime(then))
 
 
 def milliseconds(ns: float) -> str:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.conversation import Conversation, Message
 from qwen3_chat.app.chat.errors import OptionError
-from qwen3_chat.app.chat.options import ChatOptions
+from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
+from qwen3_chat.app.tui.keeper import Keeper
 from qwen3_chat.app.tui.loader import Loader, ProgressCallback
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.budget import Budget
+    from qwen3_chat.app.chat.history import Opened
     from qwen3_chat.app.chat.idle import IdlePrefill
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.turn import Turn
@@ -24,17 +26,20 @@ if TYPE_CHECKING:
 class Session:
     """One model and the conversation that is open."""
 
-    def __init__(self, options: ChatOptions, loader: Loader | None = None) -> None:
-        """`loader` replaces the loading of `options.model`, for tests."""
+    def __init__(self, options: ChatOptions, loader: Loader | None = None, opened: Opened | None = None) -> None:
+        """`opened`: the chat to begin with, and where it is saved. `loader` replaces the loading, for tests."""
         self.options = options
         self.loader = loader or Loader(self._load)
         self.model: ChatModel | None = None
         self.thinking = options.thinking  # wish for the next turn; None: as the model likes
-        self.conversation = Conversation(options.system)
+        self.conversation = opened.conversation if opened is not None else Conversation(options.system)
+        self.keeper = Keeper(opened)
         self.turn: Turn | None = None  # the newest one, also after its end
-        self.queued: str | None = None  # sent as soon as it is possible
+        self.sampling = options.sampling  # for this and the next replies
+        self.waiting: list[str] = []  # drafts as typed, sent one by one as soon as it is possible
         self._cache: KVCache | None = None
         self._idle: IdlePrefill | None = None  # what the engine reads while nobody waits
+        self._read_again = False  # another conversation is to be read ahead, once the engine has let go of the last
         self._leaving: list[Turn] = []  # stopped replies of chats that were left
 
     def _load(self, progress: ProgressCallback) -> ChatModel:
@@ -70,9 +75,8 @@ class Session:
 
     @property
     def title(self) -> str:
-        """The first line that was said."""
-        path = self.conversation.path()
-        return path[0].content.strip().split("\n")[0] if path else ""
+        """What the chat is called: what somebody has called it, else the first line that was said."""
+        return self.keeper.title(self.conversation)
 
     @property
     def kv_tokens(self) -> int:
@@ -87,7 +91,7 @@ class Session:
 
     def rest(self) -> None:
         """Nobody waits for a reply: let the engine read ahead what the next prompt begins with."""
-        if self.model is None or self._cache is None or self.busy:
+        if self.model is None or self._cache is None or self.busy or not (self._idle is None or self._idle.done):
             return
         from qwen3_chat.app.chat.idle import IdlePrefill
 
@@ -101,13 +105,16 @@ class Session:
             self._idle.stop()
         return self._idle is None or self._idle.done
 
-    def measure(self, draft: str) -> Budget | None:
-        """What sending this would take; None without a model. Raises TemplateError."""
+    def measure(self, draft: str | None, upto: str | None = None) -> Budget | None:
+        """What sending this would take, in the place of the message `upto` if given; None without a model.
+
+        Raises TemplateError.
+        """
         if self.model is None:
             return None
         from qwen3_chat.app.chat.budget import measure
 
-        return measure(self.model, self.conversation, draft, self.thinking, self.options.sampling.max_tokens)
+        return measure(self.model, self.conversation, draft, self.thinking, self.sampling.max_tokens, upto)
 
     def drop_oldest(self, draft: str) -> list[Message] | None:
         """Leave out old turns until the draft fits; see `trim.drop_oldest`."""
@@ -115,17 +122,37 @@ class Session:
             return None
         from qwen3_chat.app.chat.trim import drop_oldest
 
-        return drop_oldest(self.model, self.conversation, draft, self.thinking, self.options.sampling.max_tokens)
+        return drop_oldest(self.model, self.conversation, draft, self.thinking, self.sampling.max_tokens)
 
-    def send(self, text: str) -> tuple[Message, Turn]:
-        """Say this and start the reply. Only after `wake`."""
+    def reply(self, message: Message | None = None) -> Turn:
+        """Start a reply to the active path, or into the message that `regenerate` or `continue_` gave.
+
+        Only after `wake`.
+        """
         assert self.ready
         assert self.model is not None
         from qwen3_chat.app.chat.turn import Turn
 
-        said = self.conversation.add_user(text)
-        self.turn = Turn.start(self.model, self.conversation, self._cache, self.options.sampling, self.thinking)
-        return said, self.turn
+        self.keeper.before_reply(self.conversation)
+        self.turn = Turn.start(
+            self.model, self.conversation, self._cache, self.sampling, self.thinking, message=message
+        )
+        return self.turn
+
+    def summarise(self) -> Turn:
+        """Start the summary of the older messages. Only after `wake`. Raises NothingToSummarise."""
+        assert self.ready
+        assert self.model is not None
+        from qwen3_chat.app.chat.summary import start_summary
+
+        self.turn = start_summary(self.model, self.conversation, self._cache, self.sampling)
+        return self.turn
+
+    def change_sampling(self, sampling: SamplingOptions) -> None:
+        """Draw so from now on, in the reply that runs too."""
+        self.sampling = sampling
+        if self.turn is not None and self.busy:
+            self.turn.update(sampling)
 
     def toggle_thinking(self) -> bool | None:
         """Turn thinking for the next reply over. Returns what it will be; None if the model leaves no choice."""
@@ -134,17 +161,27 @@ class Session:
         self.thinking = self.thinking is False
         return self.thinking
 
-    def restart(self) -> None:
-        """An empty conversation, with a cache of its own; what ran is stopped."""
+    def keep(self) -> None:
+        """Called by the timer: save what is new, and find a title when there is nothing else to do."""
+        at_rest = self._idle is not None and self._idle.done and not self.busy
+        if at_rest and self._read_again:
+            self._read_again, at_rest = False, False
+            self.rest()
+        self.keeper.tick(self.conversation, self.model if at_rest else None)
+
+    def restart(self, conversation: Conversation | None = None) -> None:
+        """Another conversation (default: an empty one), with a cache of its own; what ran is stopped."""
         if self.turn is not None and not self.turn.done:
             self.turn.stop()
             self._leaving.append(self.turn)
-        self.turn, self.queued = None, None
-        self.conversation = Conversation(self.options.system)
+        self.turn = None
+        self.waiting.clear()
+        self.conversation = conversation or Conversation(self.options.system)
         if self._idle is not None:
             self._idle.stop()  # kept until it is done: dropping it would wait
         if self.model is not None:
             self._cache = self.model.new_cache()
+            self._read_again = conversation is not None
 
     def poll_left(self) -> None:
         """Let replies of chats that were left come to their end."""
@@ -153,7 +190,10 @@ class Session:
         self._leaving = [turn for turn in self._leaving if not turn.done]
 
     def close(self) -> None:
-        """Stop everything and free the memory. Blocks until the engine's threads are gone."""
+        """Save, stop everything and free the memory. Blocks until the engine's threads are gone."""
+        if self.turn is not None:
+            self.turn.poll()  # the last words
+        self.keeper.close(self.conversation)
         self.loader.cancel()
         self.loader.join()
         model = self.model or self.loader.model

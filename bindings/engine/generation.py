@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from qwen3_chat.engine import _core
-from qwen3_chat.engine.arguments import Ids, token_ids
+from qwen3_chat.engine.arguments import Ids, integer, token_ids
 from qwen3_chat.engine.errors import ConfigError, Qwen3Error
 from qwen3_chat.engine.kv_cache import KVCache
 from qwen3_chat.engine.sampling import SamplingParams
@@ -113,9 +113,13 @@ class Generation:
         """Draw differently from the next token on."""
         self._native.update(sampling.native())
 
-    def force(self, ids: Ids) -> None:
-        """Make these the next tokens, instead of drawn ones. Raises ConfigError for an id outside the vocabulary."""
-        self._native.force(token_ids(ids))
+    def force(self, ids: Ids, unless: int | None = None) -> None:
+        """Make these the next tokens, instead of drawn ones.
+
+        Not if the reply holds the token `unless` when they are due: the engine goes on while its caller decides.
+        Raises ConfigError for an id outside the vocabulary.
+        """
+        self._native.force(token_ids(ids), None if unless is None else integer(unless, "unless", 0, 2**31 - 1))
 
     @property
     def done(self) -> bool:

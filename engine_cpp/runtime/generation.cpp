@@ -64,13 +64,13 @@ void GenerationState::update(SamplingParams sampling) {
     sampling_ = std::move(sampling);
 }
 
-void GenerationState::force(std::span<const int32_t> ids) {
+void GenerationState::force(std::span<const int32_t> ids, std::optional<int32_t> unless) {
     for (int32_t id : ids)
         if (id < 0 || id >= dvoc_)
             throw ConfigError("cannot force token " + std::to_string(id) + ": the vocabulary has " +
                               std::to_string(dvoc_) + " ids");
     const std::lock_guard lock(mutex_);
-    forced_.insert(forced_.end(), ids.begin(), ids.end());
+    if (!ids.empty()) forced_.push_back({{ids.begin(), ids.end()}, unless});
 }
 
 FinishReason GenerationState::finish_reason() const {
@@ -95,10 +95,19 @@ SamplingParams GenerationState::sampling() const {
 
 std::optional<int32_t> GenerationState::next_forced() {
     const std::lock_guard lock(mutex_);
-    if (forced_.empty()) return std::nullopt;
-    const int32_t id = forced_.front();
-    forced_.pop_front();
-    return id;
+    while (!forced_.empty()) {
+        auto& [ids, unless] = forced_.front();
+        if (unless && std::find(tokens_.begin() + prompt_tokens_, tokens_.end(), *unless) != tokens_.end()) {
+            forced_.pop_front();
+            continue;
+        }
+        unless.reset();  // once begun, they all come
+        const int32_t id = ids.front();
+        ids.pop_front();
+        if (ids.empty()) forced_.pop_front();
+        return id;
+    }
+    return std::nullopt;
 }
 
 void GenerationState::evaluated(int64_t n, int64_t step_ns) {
@@ -175,7 +184,7 @@ size_t Generation::drain(std::vector<TokenEvent>& out, size_t max) { return stat
 bool Generation::wait(std::chrono::nanoseconds timeout) { return state_->wait(timeout); }
 void Generation::cancel() { state_->cancel(); }
 void Generation::update(SamplingParams sampling) { state_->update(std::move(sampling)); }
-void Generation::force(std::span<const int32_t> ids) { state_->force(ids); }
+void Generation::force(std::span<const int32_t> ids, std::optional<int32_t> unless) { state_->force(ids, unless); }
 bool Generation::done() const { return state_->finish_reason() != FinishReason::none; }
 FinishReason Generation::finish_reason() const { return state_->finish_reason(); }
 void Generation::rethrow_error() const { state_->rethrow_error(); }

@@ -36,7 +36,7 @@ public:
     void wait_ended();
     void cancel();
     void update(SamplingParams sampling);
-    void force(std::span<const int32_t> ids);
+    void force(std::span<const int32_t> ids, std::optional<int32_t> unless);
     FinishReason finish_reason() const;
     void rethrow_error() const;
     GenerationStats stats() const;
@@ -73,7 +73,11 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     SamplingParams sampling_;
-    std::deque<int32_t> forced_;
+    struct Forced {
+        std::deque<int32_t> ids;
+        std::optional<int32_t> unless;
+    };
+    std::deque<Forced> forced_;
     GenerationStats stats_;
     FinishReason reason_ = FinishReason::none;
     std::exception_ptr error_;

@@ -176,6 +176,8 @@ class ScriptedGeneration:
         self.prefill_done = self.prefill_total = len(ids) - reused
         self.finish_reason: str | None = None
         self.waited = 0
+        self.updates: list[SamplingParams] = []
+        self.forced: list[list[int]] = []
         self._cancelled = threading.Event()
         self._on_idle = on_idle
 
@@ -199,6 +201,20 @@ class ScriptedGeneration:
         if self._given == len(self._tokens) and not self.done:
             self.finish_reason = self._end
         return tokens
+
+    def update(self, sampling: SamplingParams) -> None:
+        self.updates.append(sampling)
+
+    def force(self, ids: Sequence[int], unless: int | None = None) -> None:
+        """These are next, unless that token has come; of thinking that was still to come, nothing is left."""
+        if any(token.id == unless for token in self._tokens[: self._given]):
+            return
+        rest = self._tokens[self._given :]
+        closed = next((at + 1 for at, token in enumerate(rest) if token.id == MARKS["</think>"]), 0)
+        start = rest[0].index if rest else self._prompt + self._given
+        forced = [ScriptedToken(token, start + n) for n, token in enumerate(ids)]
+        self.forced.append(list(ids))
+        self._tokens = [*self._tokens[: self._given], *forced, *rest[closed:]]
 
     def wait(self, timeout: float | None = None) -> bool:
         self.waited += 1

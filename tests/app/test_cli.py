@@ -44,6 +44,10 @@ ERROR_PREFIX = "qwen3-chat: "
         (["-p", "Hi", "--plain"], "--plain"),
         (["-p", "Hi", "--format", "xml"], "--format"),
         (["--format", "json"], "--format"),
+        (["-x"], "-x"),
+        (["-p", "Hi", "-x", "--format", "json"], "--format"),
+        (["-c", "-r", "abc"], "-r"),
+        (["-r"], "-r"),
         (["-p"], "-p"),
         (["-p", "  "], "-p"),
         (["--model"], "--model"),
@@ -72,7 +76,18 @@ def test_input_that_is_no_text_is_wrong_usage() -> None:
 def test_help_and_version() -> None:
     done = run("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for flag in ("--model", "--print", "--format", "--system", "--no-think", "--temperature", "--devices", "bench"):
+    for flag in (
+        "--model",
+        "--print",
+        "--format",
+        "--system",
+        "--no-think",
+        "--temperature",
+        "--devices",
+        "--resume",
+        "bench",
+        "sessions",
+    ):
         assert flag in done.stdout
     done = run("--version")
     assert (done.returncode, done.stderr) == (0, "")
@@ -90,7 +105,8 @@ HEAVY = ("torch", "transformers", "textual", "numpy", "tokenizers", "jinja2")
         ("from qwen3_chat.app.cli import main; main(['--model', '/no/such/folder'])", HEAVY),
         # What a screen imports before it is drawn:
         ("from qwen3_chat.app.chat import budget, conversation, model, options, parts, turn", HEAVY),
-        ("from qwen3_chat.app import plain", HEAVY),
+        ("from qwen3_chat.app import one_shot, plain, sessions", HEAVY),
+        ("from qwen3_chat.app.cli import main; main(['sessions', 'list'])", HEAVY),
         ("import qwen3_chat.engine, qwen3_chat.models.checkpoint, qwen3_chat.models.tokenizer", HEAVY[:3]),
     ],
 )
@@ -111,7 +127,7 @@ def popen(line: str, *arguments: str, model: Path) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize("output", ["text", "json", "jsonl"])
 def test_ctrl_c_keeps_the_partial_answer(output: str, chat_checkpoint: Path) -> None:
     line = "Line('<think>Hm.</think>Once upon', end='wait')"
     with popen(line, "-p", "Hi", "--format", output, model=chat_checkpoint) as process:
@@ -123,7 +139,7 @@ def test_ctrl_c_keeps_the_partial_answer(output: str, chat_checkpoint: Path) -> 
     if output == "text":
         assert out == b"Once upon\n"
     else:
-        record = json.loads(out)
+        record = json.loads(out.splitlines()[-1])
         assert (record["answer"], record["thinking"], record["finish_reason"]) == ("Once upon", "Hm.", "cancelled")
 
 

@@ -191,3 +191,24 @@ def test_an_id_of_another_conversation_is_refused(talk: Conversation) -> None:
     with pytest.raises(KeyError):
         talk.edit(stranger.id, "Ho")
     assert talk.path() == []
+
+
+def test_a_branch_can_begin_at_the_root(talk: Conversation) -> None:
+    old = talk.add_user("A")
+    talk.branch(None)
+    assert texts(talk) == []
+    new = talk.add_user("B")
+    assert talk.siblings(new.id) == [old, new]
+
+
+def test_a_question_is_dropped_with_its_reply_and_comes_back(talk: Conversation) -> None:
+    question = talk.add_user("A")
+    answer = reply(talk, "B")
+    last = talk.add_user("C")
+    assert talk.toggle_dropped(question.id) == [question, answer]
+    assert talk.sent() == [last]
+    assert texts(talk) == ["A", "B", "C"]
+    talk.toggle_dropped(question.id)
+    assert talk.sent() == [question, answer, last]
+    assert talk.toggle_dropped(answer.id) == [answer]
+    assert talk.sent() == [question, last]

@@ -16,7 +16,7 @@ def parsed(*arguments: str) -> ChatOptions:
 def test_every_flag_is_an_option() -> None:
     flags = (
         "--model m --system Brief --no-think -v --debug --temperature 0.5 --top-p 0.25 --top-k 7 --min-p 0.125 "
-        "--presence-penalty 1.5 --repetition-penalty 1.25 --seed 9 --max-tokens 11 "
+        "--presence-penalty 1.5 --repetition-penalty 1.25 --seed 9 --max-tokens 11 --thinking-budget 13 "
         "--devices cpu:0,cpu:1 --weights f16 --kv f32 --context 99 --threads 3"
     )
     assert parsed(*flags.split()) == ChatOptions(
@@ -31,6 +31,7 @@ def test_every_flag_is_an_option() -> None:
             repetition_penalty=1.25,
             seed=9,
             max_tokens=11,
+            thinking_budget=13,
         ),
         thinking=False,
         system="Brief",

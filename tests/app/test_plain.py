@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chats import talk
 from scripted import Line, Scripted, scripted
 
-from qwen3_chat.app import cli, plain
+from qwen3_chat.app import cli, plain, streams
 from qwen3_chat.app.chat import model as chat_model
+from qwen3_chat.app.chat.history import History, Store
 from qwen3_chat.app.chat.model import ChatModel
 
 Run = Callable[..., int]
@@ -97,6 +99,7 @@ def test_json_is_one_object_with_everything(run: Run, capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert err == ""
     record = json.loads(out)
+    assert len(record.pop("chat")) == 32  # what -r takes
     assert 0 <= record.pop("seed") < 2**32  # drawn, and shown so that the reply can be had again
     assert record == {
         "answer": "Hé",
@@ -151,7 +154,7 @@ def test_a_surprise_is_one_line_and_a_traceback_only_on_demand(
     def surprise(*_: object) -> None:
         raise ValueError("two\nlines \x1b[31m")
 
-    monkeypatch.setattr(plain, "load", surprise)
+    monkeypatch.setattr(streams, "load", surprise)
     assert run(scripted(), "-p", "Hi") == 1
     line = "qwen3-chat: unexpected ValueError: two lines  [31m (please report it, with what --debug shows)\n"
     assert capsys.readouterr() == ("", line)
@@ -159,6 +162,59 @@ def test_a_surprise_is_one_line_and_a_traceback_only_on_demand(
     err = capsys.readouterr().err
     assert err.startswith("Traceback")
     assert err.endswith(line)
+
+
+def events(out: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The events of the tokens, and the last line."""
+    *tokens, summary = map(json.loads, out.splitlines())
+    return tokens, summary
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+@pytest.mark.parametrize("text", ["<think>\nHm.\n</think>\n\nHé, 世界", "Hello  \n", "\n\n", "half \ufffd"])
+def test_jsonl_is_one_event_a_token_and_a_summary(
+    run: Run, capsys: pytest.CaptureFixture[str], text: str, chunk: int
+) -> None:
+    scene = scripted(text, chunk=chunk)
+    assert run(scene, "-p", "Hi", "--format", "jsonl") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    tokens, summary = events(out)
+    assert len(tokens) == summary["new_tokens"]
+    for part, field in (("answer", "answer"), ("thinking", "thinking")):
+        assert "".join(event["text"] for event in tokens if event["part"] == part) == summary[field]
+    assert [event["id"] for event in tokens] == [*scene.tokenizer.encode(text), 2]  # the last is the end of the turn
+    assert all(set(event) == {"id", "text", "logprob", "ns", "part"} for event in tokens)
+    assert (tokens[0]["logprob"], tokens[0]["ns"]) == (-0.5, 1_000_000)
+
+
+def test_jsonl_of_a_failed_reply_has_the_tokens_that_came(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(scripted(Line("Half", end="error")), "-p", "Hi", "--format", "jsonl") == 1
+    out, err = capsys.readouterr()
+    assert "".join(json.loads(line)["text"] for line in out.splitlines()) == "Half"
+    assert err == "qwen3-chat: device cpu:0 failed: scripted\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("Try this:\n\n```py\nprint(1)\n```\n\nor\n\n```\nother\n```\n", "print(1)\n"),
+        ("1. List\n\n   ~~~sh\n   ls\n     -l\n   ~~~\n", "ls\n  -l\n"),
+        ("````\n```\ninner\n```\n````", "```\ninner\n```\n"),
+        ("```\nno end", "no end"),
+        ("<think>\n```\nnot this\n```\n</think>\n\n```\nthis\n```", "this\n"),
+    ],
+)
+def test_x_prints_the_first_code_block(run: Run, capsys: pytest.CaptureFixture[str], answer: str, code: str) -> None:
+    assert run(scripted(answer), "-p", "Hi", "-x") == 0
+    assert capsys.readouterr() == (code, "")
+
+
+def test_x_without_a_code_block_prints_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(scripted("Use `ls`."), "-p", "Hi", "-x") == 1
+    assert capsys.readouterr() == ("", "qwen3-chat: the reply has no code block\n")
+    assert run(scripted(Line("```\nrm -r", end="error")), "-p", "Hi", "-x") == 1
+    assert capsys.readouterr() == ("", "qwen3-chat: device cpu:0 failed: scripted\n")
 
 
 def test_line_mode_is_a_conversation(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,9 +231,29 @@ def test_line_mode_is_a_conversation(run: Run, capsys: pytest.CaptureFixture[str
     assert scene.engine.closed
 
 
+def test_line_mode_lets_a_reply_go_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with History(Store()) as history:
+        conversation = talk("Tell me")
+        reply = conversation.begin_reply()
+        reply.content, reply.thought = "Once upon", False
+        history.save(conversation)
+        history.store.close()  # as a kill does
+    scene = scripted(" a time.")
+    assert run(scene, "-c", stdin=b"/continue\n") == 0
+    assert capsys.readouterr().out == (
+        "Going on with a chat of 2 messages. The last ones were:\nYou: Tell me\nAssistant: Once upon\n"
+        "The reply was interrupted. Type /continue to let it go on.\n"
+        "You: /continue\nAssistant:  a time.\nYou: \n"
+    )
+    with Store() as store:
+        assert store.load(store.chats()[0].id).conversation.path()[-1].content == "Once upon a time."
+    assert run(scripted(), stdin=b"/continue\n") == 1
+    assert "There is no reply that could go on.\n" in capsys.readouterr().out
+
+
 def test_line_mode_writes_whole_sentences(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr(plain, "_write", lambda _, text: written.append(text))
+    monkeypatch.setattr(streams, "write", lambda _, text: written.append(text))
     assert run(scripted("One is 1.5. Two! 三。四"), "--plain", stdin=b"Hi\n") == 0
     assert written == ["Hi\n", "Assistant: One is 1.5. ", "Two! ", "三。", "四", "\n", "\n"]
 
@@ -223,10 +299,10 @@ def test_the_full_screen_needs_a_terminal(
 def test_control_characters_do_not_reach_a_terminal() -> None:
     terminal, pipe = Terminal(), io.StringIO()
     for stream in (terminal, pipe):
-        plain._write(stream, "a\x1b]52;c;eA==\x07b\tc\n\x9b2J")
+        streams.write(stream, "a\x1b]52;c;eA==\x07b\tc\n\x9b2J")
     assert terminal.getvalue() == "a]52;c;eA==b\tc\n2J"
     assert pipe.getvalue() == "a\x1b]52;c;eA==\x07b\tc\n\x9b2J"  # data stay as they are
 
 
 def test_the_models_of_this_test_are_found_where_the_command_looks() -> None:
-    assert plain.ChatModel is chat_model.ChatModel
+    assert streams.ChatModel is chat_model.ChatModel

@@ -10,8 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dummy_models import DummyModel, append, assert_same_choice, dummy_model, random_ids, relative_error
-from rounded_bf16 import gpu_logits
+from dummy_models import (
+    Array,
+    DummyModel,
+    append,
+    assert_same_choice,
+    dummy_model,
+    random_ids,
+    relative_error,
+    rms_error,
+)
+from rounded_bf16 import decode_logits, gpu_logits, prefill_logits
 
 from qwen3_chat.engine import (
     ConfigError,
@@ -43,6 +52,12 @@ SHAPES: dict[str, dict[str, Any]] = {
 FAST = ("two layers", "less than a granule for every device")
 
 
+def assert_agree(logits: Array, expected: Array) -> None:
+    """Over all of them; a single one may be further out, where the last bit before a rounding made a step after it."""
+    assert rms_error(logits, expected) <= BF16
+    assert relative_error(logits, expected) <= 2 * BF16
+
+
 def tiers(shapes: dict[str, dict[str, Any]]) -> list[Any]:
     return [
         pytest.param(shape, id=name, marks=() if name in FAST else pytest.mark.full) for name, shape in shapes.items()
@@ -52,7 +67,7 @@ def tiers(shapes: dict[str, dict[str, Any]]) -> list[Any]:
 @pytest.mark.parametrize("devices", [GPU, GPUS])
 @pytest.mark.parametrize("shape", tiers(SHAPES))
 def test_it_computes_what_the_reference_does(shape: dict[str, Any], devices: str) -> None:
-    """A long prompt, and short chunks and single tokens after it: all three ways through the kernels."""
+    """A long prompt, short chunks, single tokens: all three ways through the kernels."""
     model = dummy_model(**shape)
     ids = random_ids(80, model.config.vocab_size)
     with model.engine(devices, threads=2) as engine:
@@ -63,11 +78,12 @@ def test_it_computes_what_the_reference_does(shape: dict[str, Any], devices: str
             "sm_90",
         )
         whole = engine.forward(ids)
-        stepwise = append(engine, engine.new_cache(), ids, [7] * 10 + [1] * 10)
-    many, few = (gpu_logits(model, ids, many_rows=many) for many in (True, False))
-    assert relative_error(whole, many) <= BF16
-    assert relative_error(stepwise, few) <= BF16
-    assert_same_choice(whole, many, BF16)
+        chunks = append(engine, engine.new_cache(), ids, [7] * 10 + [5] * 2)
+        decoded = append(engine, engine.new_cache(), ids[:20], [1] * 20)
+    assert_agree(whole, prefill_logits(model, ids))
+    assert_agree(chunks, gpu_logits(model, ids, projections=False, attention=True))
+    assert relative_error(decoded, decode_logits(model, ids[:20])) <= BF16
+    assert_same_choice(whole, model.logits(ids), 2 * BF16)
 
 
 def test_a_ragged_batch(model: DummyModel) -> None:
@@ -91,8 +107,8 @@ def test_a_ragged_batch(model: DummyModel) -> None:
         ]
     for context, request, logits in zip(contexts, requests, rows, strict=True):
         assert logits is not None
-        expected = gpu_logits(model, np.asarray(context, np.int32), many_rows=True)[-len(request.tokens) :]
-        assert relative_error(logits, expected) <= BF16
+        expected = prefill_logits(model, np.asarray(context, np.int32))[-len(request.tokens) :]
+        assert_agree(logits, expected)
 
 
 @pytest.mark.parametrize("devices", [GPU, GPUS])
@@ -104,7 +120,7 @@ def test_decode_steps_replay_a_graph(model: DummyModel, devices: str) -> None:
         logits = append(engine, engine.new_cache(), ids, [1] * 80)
         profile = engine.profile()
         assert (profile.steps, profile.replayed_steps) == (80, 80 - 3)  # one of 32 is timed, and launched for that
-        assert relative_error(logits, gpu_logits(model, ids, many_rows=False)) <= BF16
+        assert relative_error(logits, decode_logits(model, ids)) <= BF16
 
 
 @pytest.mark.parametrize("companions", [2, 3, pytest.param(9, marks=pytest.mark.full)])
@@ -118,7 +134,7 @@ def test_a_graph_serves_fewer_rows_than_its_bucket(model: DummyModel, companions
         ]
     for request, ids in enumerate(prompts):
         logits = np.stack([row for step in rows if (row := step[request]) is not None])
-        assert relative_error(logits, gpu_logits(model, ids, many_rows=companions > 8)) <= BF16
+        assert_agree(logits, gpu_logits(model, ids, projections=companions > 8, attention=False))
 
 
 def test_without_graphs_steps_are_launched(model: DummyModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +144,7 @@ def test_without_graphs_steps_are_launched(model: DummyModel, monkeypatch: pytes
         assert engine.isa == "sm_90 without graphs (cudaGraphInstantiate: operation not supported)"
         logits = append(engine, engine.new_cache(), ids, [1] * 12)
         assert engine.profile().replayed_steps == 0
-    assert relative_error(logits, gpu_logits(model, ids, many_rows=False)) <= BF16
+    assert relative_error(logits, decode_logits(model, ids)) <= BF16
 
 
 def test_times(model: DummyModel) -> None:
@@ -303,7 +319,7 @@ def test_a_step_that_does_not_fit_loses_nothing(
         monkeypatch.delenv("QWEN3_CUDAEMU_MEMORY")
         (logits,) = engine.step([StepRequest(ids[9:], cache)])
     assert logits is not None
-    assert relative_error(logits, gpu_logits(model, ids, many_rows=True)[-1]) <= BF16
+    assert_agree(logits, prefill_logits(model, ids)[-1])
 
 
 def test_a_gpu_that_fails_ends_the_group(model: DummyModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,6 +341,6 @@ def test_a_reply_of_its_own(model: DummyModel) -> None:
         again = [token.id for token in engine.generate(prompt, sampling=greedy)]
     assert reply == again
     ids = np.asarray([*prompt, *reply[:-1]], np.int32)
-    logits = gpu_logits(model, ids, many_rows=False)[len(prompt) - 1 :]
+    logits = decode_logits(model, ids)[len(prompt) - 1 :]
     for row, token in zip(logits, reply, strict=True):
         assert row.max() - row[token] <= 4 * BF16 * np.abs(logits).max()

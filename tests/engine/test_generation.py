@@ -315,6 +315,36 @@ def test_forced_tokens_come_next(long_engine: Engine) -> None:
         generation.force([101])
 
 
+def test_what_is_forced_too_late_is_let_go(long_engine: Engine) -> None:
+    """With `unless`, a reply that holds that token by then goes on as if nothing had been asked."""
+    prompt = random_ids(8)
+    alone = ids_of(long_engine.generate(prompt, sampling=greedy(max_new_tokens=300)))
+    generation = long_engine.generate(prompt, sampling=greedy(max_new_tokens=300))
+    head = [next(generation) for _ in range(3)]
+    generation.force([90, 17], unless=head[1].id)
+    assert ids_of(head) + ids_of(generation) == alone
+
+
+def test_what_is_forced_in_time_comes_whole(long_engine: Engine) -> None:
+    """The token that would have made it superfluous may be part of it, and the prompt does not count."""
+    sampling = greedy(max_new_tokens=300)
+
+    def alone(first: int) -> list[int]:
+        return ids_of(long_engine.generate([first, *prompt.tolist()], sampling=sampling))
+
+    prompt = random_ids(8)
+    absent = next(id for id in range(100) if id not in alone(id))
+    forced = [absent, 17, absent, 90]
+    generation = long_engine.generate([absent, *prompt.tolist()], sampling=sampling)
+    head = [next(generation) for _ in range(3)]
+    generation.force(forced, unless=absent)
+    ids = ids_of(head) + ids_of(generation)
+    at = ids.index(absent)
+    assert ids[at : at + len(forced)] == forced
+    with pytest.raises(ConfigError, match="unless"):
+        generation.force([1], unless=-1)
+
+
 def test_a_forced_token_carries_its_own_logprob(long_engine: Engine) -> None:
     generation = long_engine.generate(random_ids(3000), sampling=greedy(max_new_tokens=2, top_logprobs=1))
     generation.force([42])

@@ -1,32 +1,51 @@
-"""The chat screen: puts widgets together and turns what they report, and what the timer finds, into the next step."""
+"""The chat screen: puts widgets together, and turns what they report, and what the timer finds, into the next step.
+
+What a person can do is in the parts of `control`; an action is done by whichever part has its method.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import TextArea
 
-from qwen3_chat.app.tui import format
-from qwen3_chat.app.tui.actions import bindings
-from qwen3_chat.app.tui.failure import load_note
+from qwen3_chat.app.chat.prompt_history import PromptHistory
+from qwen3_chat.app.tui.actions import BY_ID, available, bindings
+from qwen3_chat.app.tui.control.annotations import annotate
+from qwen3_chat.app.tui.control.chats import Chats
+from qwen3_chat.app.tui.control.choices import Choices
+from qwen3_chat.app.tui.control.drafting import Drafting
+from qwen3_chat.app.tui.control.following import Following
+from qwen3_chat.app.tui.control.loading import Loading
+from qwen3_chat.app.tui.control.messages import Messages
+from qwen3_chat.app.tui.control.replies import Replies
+from qwen3_chat.app.tui.control.sending import Sending
+from qwen3_chat.app.tui.control.views import Views
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.meters import Meters
-from qwen3_chat.app.tui.screens.sending import SendingScreen
 from qwen3_chat.app.tui.session import Session
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
-from qwen3_chat.app.tui.widgets.prompt import Prompt, PromptArea
+from qwen3_chat.app.tui.widgets.menu import Menu
+from qwen3_chat.app.tui.widgets.prompt import Prompt
+from qwen3_chat.app.tui.widgets.prompt_area import PromptArea
+from qwen3_chat.app.tui.widgets.queue_list import QueueList
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
-from qwen3_chat.app.tui.widgets.welcome import ModelFacts, Welcome
+from qwen3_chat.app.tui.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
-    from qwen3_chat.app.chat.model import ChatModel
+    from qwen3_chat.app.chat.conversation import Conversation
 
 _TICK = 1 / 20  # s; the one timer that drains the engine
 _STATUS_TICKS = 4  # the status line changes five times a second
@@ -34,111 +53,130 @@ _PANEL_TICKS = 7  # the engine panel about three times
 _BEAT_TICKS = 10  # the activity dot
 
 
-class ChatScreen(SendingScreen):
+class ChatScreen(Screen[None]):
     """One conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 (Textual's own type)
 
-    def __init__(self, session: Session, clock: Callable[[], float]) -> None:
-        super().__init__(session, clock)
+    def __init__(self, session: Session, clock: Callable[[], float], keymap: Keymap, history: PromptHistory) -> None:
+        super().__init__()
+        self.session = session
+        self.keymap = keymap
+        self.clock = clock
+        self.model_load, self.following, self.sending = Loading(self), Following(self), Sending(self)
+        self.messages, self.replies, self.choices = Messages(self), Replies(self), Choices(self)
+        self.views, self.drafting, self.chats = Views(self), Drafting(self), Chats(self)
+        self._history = history
         self._meters = Meters(session)
         self._ticks = 0
         self._message, self._message_until = "", 0.0
 
     def compose(self) -> ComposeResult:
-        """Header, transcript and panel, status, prompt, hints."""
+        """Header, transcript and panel, status, what waits, prompt with its menu, hints."""
+        menu = Menu()
         yield HeaderLine()
         with Horizontal(id="middle"):
             with Vertical(id="conversation"):
                 yield Transcript()
             yield EnginePanel()
         yield StatusLine()
-        yield Prompt()
-        yield HintLine()
+        yield QueueList()
+        yield menu
+        yield Prompt(PromptArea(self.keymap, self._history, self.drafting.completer, menu))
+        yield HintLine(self.keymap)
+
+    @property
+    def transcript(self) -> Transcript:
+        """The conversation on the screen."""
+        return self.query_one(Transcript)
+
+    @property
+    def prompt(self) -> Prompt:
+        """Where the person writes."""
+        return self.query_one(Prompt)
+
+    @property
+    def thinking_mode(self) -> str | None:
+        """How the checkpoint thinks; None while it loads."""
+        return self.session.model.thinking_mode if self.session.model is not None else None
 
     async def on_mount(self) -> None:
         """Draw first, then load."""
         self.query_one(HeaderLine).model = self.session.folder.name
-        await self._transcript.add(Welcome(str(self.session.folder)))
-        self._prompt.area.focus()
+        self.choices.show_system()
+        self.prompt.area.take_waiting = self.sending.take_back
+        await self.show_path()
+        self.prompt.area.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
         self.set_interval(_TICK, self._tick)
         self.call_after_refresh(self.session.loader.start)
 
-    # What the timer finds
-
-    async def _tick(self) -> None:
-        self._ticks += 1
-        self.session.poll_left()
-        self._transcript.settle()
-        if self.session.model is None:
-            await self._poll_loader()
-        if self._stream is not None and self._stream.poll():
-            self._stream = None
-            if self.session.queued is None:
-                self.session.rest()
-            self._refresh_meters()
-            self._measure_soon()
-        await self._send_queued()
-        if self._ticks % _STATUS_TICKS == 0:
-            self._refresh_meters()
-        if self._ticks % _PANEL_TICKS == 0:
-            self._refresh_panel()
-
-    async def _poll_loader(self) -> None:
-        loader = self.session.loader
-        welcome = self._welcome
-        if loader.model is not None:
-            self._loaded(loader.model)
-        elif loader.error is not None and not loader.running:
-            if not self._load_failed:
-                self._load_failed = True
-                await self._show_load_failure(loader.error)
-        elif welcome is not None:
-            welcome.show_loading(loader.stage)
-
-    def _loaded(self, model: ChatModel) -> None:
-        self.session.adopt(model)
-        self._introduce(model)
-
-    def _introduce(self, model: ChatModel) -> None:
-        """Say in the header and the empty chat which model this is."""
-        engine = model.engine
-        devices = _devices(engine.devices)
-        header = self.query_one(HeaderLine)
-        header.model, header.details = model.name, f"{engine.weights} · {devices}"
-        if welcome := self._welcome:
-            weights = f"{engine.weights} {format.size(engine.memory().weights)}"
-            welcome.show_ready(ModelFacts(model.name, weights, devices, model.context, model.is_demo))
-        self._refresh_meters()
-        self._measure()
-
-    async def _show_load_failure(self, error: BaseException) -> None:
-        if welcome := self._welcome:
-            welcome.show_failed()
-        if self.session.queued is not None:  # it will never be sent: give it back
-            self._take_back_queued()
-        await self._transcript.add(load_note(error, cancelled=self.session.loader.cancelled))
-
-    def _refresh_meters(self) -> None:
-        now = self._clock()
-        self._meters.sample(now)
-        message = self._message if now < self._message_until else ""
-        self.query_one(StatusLine).status = self._meters.status(message, self._ticks // _BEAT_TICKS % 2 == 0)
-        self.query_one(HintLine).running = self.session.busy
-
-    def _refresh_panel(self) -> None:
-        panel = self.query_one(EnginePanel)
-        if panel.is_open:
-            panel.show(self._meters.engine())
-
     # What the person does
+
+    async def do(self, action_id: str, argument: str = "") -> None:
+        """Do what an action of the list stands for. `argument` is what was typed behind its command."""
+        action = BY_ID[action_id]
+        if not available(action, self.thinking_mode):
+            habit = "always thinks" if self.thinking_mode == "always" else "never thinks"
+            self.say(f"this model {habit}")
+            return
+        owners = (self.messages.target, self, self.app, *self._parts)
+        name = f"action_{action.method}"
+        owner = next((owner for owner in owners if hasattr(owner, name)), None)
+        if owner is None:  # a message's own action, and there is no message
+            self.messages.about()
+            return
+        method = getattr(owner, name)
+        done = method(argument) if action.argument else method()
+        if isawaitable(done):
+            await done
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.messages, self.replies, self.choices, self.chats, self.views, self.prompt.area
+
+    async def action_turn_stop(self) -> None:
+        """Esc, from the outside in: what lies over the chat, the message cursor, an edit, the reply, the load."""
+        area = self.prompt.area
+        back = (
+            area.close_menu,
+            partial(area.leave_search, keep=False),
+            self.views.close_overlay,
+            self.messages.leave,
+            self.sending.leave_edit,
+        )
+        if any(leave() for leave in back):
+            return
+        if self.session.busy or self.sending.waits:
+            self.stop_reply()
+            self.sending.take_back_all()
+        else:
+            self.model_load.cancel()
+
+    async def action_chat_new(self) -> None:
+        """An empty chat."""
+        await self.change_chat(None)
+
+    async def change_chat(self, conversation: Conversation | None) -> None:
+        """Leave this chat for another one, or for an empty one."""
+        self.sending.leave_edit()
+        self.sending.take_back_all()
+        self.session.restart(conversation)
+        self.following.forget()
+        self._meters.forget()
+        self.choices.show_system()
+        await self.transcript.clear()
+        await self.show_path()
+        self.transcript.latest()
+        self.refresh_meters()
+        self.sending.measure()
+        self.prompt.area.focus()
 
     def say(self, message: str, seconds: float = 3.0) -> None:
         """A hint in the status line, for a moment."""
-        self._message, self._message_until = message, self._clock() + seconds
-        self._refresh_meters()
+        self._message, self._message_until = message, self.clock() + seconds
+        self.refresh_meters()
 
     def stop_reply(self) -> bool:
         """Stop the running reply and keep what it said. False if none runs."""
@@ -149,125 +187,95 @@ class ChatScreen(SendingScreen):
 
     def copy_selection(self) -> bool:
         """Copy what is selected, in the transcript or the prompt. False if nothing is."""
-        text = self.get_selected_text() or self._prompt.area.selected_text
+        text = self.get_selected_text() or self.prompt.area.selected_text
         if text:
             self.app.copy_to_clipboard(text)
             self.clear_selection()
             self.say("copied")
         return bool(text)
 
-    async def action_turn_stop(self) -> None:
-        """Esc, from the outside in: the overlay, the message cursor, the reply and what waits behind it, the load."""
+    # What is shown of the conversation
+
+    async def show_path(self) -> None:
+        """Make the transcript show the active path; in an empty chat, which model this is."""
+        await self.transcript.show(self.session.conversation.path())
+        if not self.transcript.entries:
+            await self.transcript.add(Welcome(str(self.session.folder), self.keymap))
+            self.model_load.introduce()
+        annotate(self.transcript, self.session.conversation)
+        self.messages.moved()
+
+    # What the timer finds
+
+    async def _tick(self) -> None:
+        self._ticks += 1
+        self.session.poll_left()
+        self.transcript.settle()
+        await self.chats.poll()
+        await self.model_load.poll()
+        await self.following.poll()
+        await self.sending.advance()
+        self.drafting.poll()
+        if self._ticks % _STATUS_TICKS == 0:
+            self.refresh_meters()
+        if self._ticks % _PANEL_TICKS == 0:
+            self.refresh_panel()
+
+    def refresh_meters(self) -> None:
+        """Show in the lines above and below the chat how things are now."""
+        now = self.clock()
+        self._meters.sample(now)
+        message = self._message if now < self._message_until else ""
+        self.query_one(HeaderLine).title = self.session.title
+        self.query_one(StatusLine).status = self._meters.status(message, self._ticks // _BEAT_TICKS % 2 == 0)
+        self.query_one(HintLine).running = self.session.busy
+
+    def refresh_panel(self) -> None:
+        """Show the engine as it is now, if anyone looks."""
         panel = self.query_one(EnginePanel)
-        if panel.is_open and self.has_class("-narrow"):
-            panel.toggle()
-        elif isinstance(self.focused, Entry):
-            self.set_focus(self._prompt.area)
-        elif self.session.busy or self.session.queued is not None:
-            self.stop_reply()
-            self._take_back_queued()
-        elif self.session.loader.running:
-            self.session.loader.cancel()
-            self.say("cancelling the load")
+        if panel.is_open:
+            panel.show(self._meters.engine())
 
-    def action_turn_thinking(self) -> None:
-        """Thinking for the next reply."""
-        wish = self.session.toggle_thinking()
-        if wish is None and self.session.model is not None:
-            always = self.session.model.thinking_mode == "always"
-            self.say("this model always thinks" if always else "this model never thinks")
-        else:
-            self.say("the next reply thinks first" if wish else "the next reply does not think")
-        self._measure()
+    # What the widgets report
 
-    async def action_chat_new(self) -> None:
-        """An empty chat."""
-        self._take_back_queued()
-        self.session.restart()
-        self._stream = None
-        self._meters.forget()
-        await self._transcript.remove_children()
-        welcome = Welcome(str(self.session.folder))
-        await self._transcript.add(welcome)
-        if self.session.model is not None:
-            self._introduce(self.session.model)
-        self.query_one(HeaderLine).title = ""
-        self._prompt.area.focus()
-
-    def action_view_engine(self) -> None:
-        """Open or close the engine panel."""
-        self.query_one(EnginePanel).toggle()
-        self._refresh_panel()
-
-    def action_view_help(self) -> None:
-        """Every key."""
-        from qwen3_chat.app.tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen())
-
-    def action_view_palette(self) -> None:
-        """The command palette."""
-        self.app.action_command_palette()
-
-    def action_view_theme(self) -> None:
-        """Choose a theme."""
-        self.app.action_change_theme()
-
-    def action_view_page_up(self) -> None:
-        """Scroll back; the end is no longer followed."""
-        self._transcript.scroll_page_up(animate=False)
-
-    def action_view_page_down(self) -> None:
-        """Scroll forward."""
-        self._transcript.scroll_page_down(animate=False)
-
-    def action_view_latest(self) -> None:
-        """To the end."""
-        self._transcript.latest()
+    @on(PromptArea.Submitted)
+    async def _submitted(self, event: PromptArea.Submitted) -> None:
+        await self.sending.submit(event.text)
 
     @on(PromptArea.EndOfInput)
     async def _end_of_input(self) -> None:
-        await self.app.run_action("app_quit_chat")
+        await self.do("app.quit_chat")
 
-    def action_cursor_previous(self) -> None:
-        """Message cursor up, from the prompt into the transcript."""
-        self._move_cursor(-1)
+    @on(PromptArea.EditorWanted)
+    def _editor_wanted(self) -> None:
+        self.drafting.write_in_editor()
 
-    def action_cursor_next(self) -> None:
-        """Message cursor down; below the last message is the prompt."""
-        self._move_cursor(1)
+    @on(TextArea.Changed)
+    def _draft_changed(self) -> None:
+        self.prompt.area.look_for_completions()
+        self.sending.measure_soon()
+
+    @on(Menu.Picked)
+    def _completion_picked(self) -> None:
+        self.prompt.area.take_chosen()
+
+    @on(QueueList.Taken)
+    def _taken_back(self, event: QueueList.Taken) -> None:
+        if (typed := self.sending.take_back(event.place)) is not None:
+            self.prompt.area.give_back(typed)
 
     @on(Entry.CursorMoved)
     def _cursor_moved(self, event: Entry.CursorMoved) -> None:
-        self._move_cursor(event.step, to_end=event.to_end)
-
-    def _move_cursor(self, step: int, *, to_end: bool = False) -> None:
-        here = self.focused if isinstance(self.focused, Entry) else None
-        if here is None and step > 0:
-            return
-        target = self._transcript.step(here, step, to_end=to_end)
-        if target is None:
-            self.set_focus(self._prompt.area)
-            self._transcript.latest()
-        else:
-            self.set_focus(target)  # at once: the next key is the message's
+        self.messages.move(event.step, to_end=event.to_end)
 
     def on_descendant_focus(self) -> None:
-        """Other keys matter on a message than in the prompt."""
-        self.query_one(HintLine).scope = "message" if isinstance(self.focused, Entry) else "prompt"
+        """The message cursor has moved."""
+        self.messages.moved()
 
     def _repaint(self) -> None:
         """After a change of theme: strips hold colours."""
-        for entry in self._transcript.entries:
+        for entry in self.transcript.entries:
             entry.changed()
         self.refresh(layout=True, recompose=False)
-        for line in (*self.query(HeaderLine), *self.query(StatusLine), *self.query(HintLine)):
+        for line in (*self.query(HeaderLine), *self.query(StatusLine), *self.query(HintLine), *self.query(QueueList)):
             line.refresh()
-
-
-def _devices(names: tuple[str, ...]) -> str:
-    """`cpu:0`, or `2 cpu` for several."""
-    if len(names) == 1:
-        return names[0]
-    kinds = sorted({name.partition(":")[0] for name in names})
-    return " + ".join(f"{sum(name.startswith(kind) for name in names)} {kind}" for kind in kinds)

@@ -14,22 +14,24 @@ from textual.widgets.option_list import Option
 from qwen3_chat.app.chat.budget import Budget
 from qwen3_chat.app.tui import format
 
-Choice = Literal["drop", "send", "edit"]
+Choice = Literal["compact", "drop", "send", "edit"]
 
 
 class OverBudget(ModalScreen[Choice]):
     """Dismissed with the choice; Esc edits."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "choose('compact')", "Sum up the older turns", show=False),
         Binding("d", "choose('drop')", "Drop the oldest turns", show=False),
         Binding("s", "choose('send')", "Send anyway", show=False),
         Binding("e,escape", "choose('edit')", "Edit", show=False),
     ]
 
-    def __init__(self, budget: Budget, *, can_drop: bool) -> None:
+    def __init__(self, budget: Budget, *, has_older: bool) -> None:
+        """`has_older`: there are turns before it that could make room."""
         super().__init__()
         self._budget = budget
-        self._can_drop = can_drop
+        self._has_older = has_older
 
     def compose(self) -> ComposeResult:
         """What is wrong, in numbers, and the ways out."""
@@ -41,7 +43,8 @@ class OverBudget(ModalScreen[Choice]):
     def _options(self) -> list[Option]:
         budget = self._budget
         options = []
-        if self._can_drop:
+        if self._has_older:
+            options.append(Option("[b]c[/b]  Let the model sum up the older turns, then send", id="compact"))
             options.append(Option("[b]d[/b]  Leave out the oldest turns, then send", id="drop"))
         if budget.can_send:
             room = format.exact(budget.context - budget.prompt_tokens)

@@ -20,7 +20,12 @@ from qwen3_chat.app.tui.widgets.entry import Entry
 if TYPE_CHECKING:
     from qwen3_chat.app.tui.render.markdown import GrowingMarkdown
 
-_ENDS = {"cancelled": "■ stopped", "length": "▲", "error": "✗ failed"}  # the note of a length says which one it was
+_ENDS = {
+    "cancelled": "■ stopped",
+    "interrupted": "■ interrupted",
+    "length": "▲",
+    "error": "✗ failed",
+}  # the note of a length says which one it was
 
 
 class AssistantMessage(Entry):
@@ -28,7 +33,7 @@ class AssistantMessage(Entry):
 
     def __init__(self, message: Message) -> None:
         super().__init__()
-        self.message = message
+        self.message: Message = message
         self.unfolded = False
         self.waiting = "waiting for the engine"  # shown until the first token
         self.stats = message.stats
@@ -46,6 +51,7 @@ class AssistantMessage(Entry):
         return {
             "streaming": ("●", palette.success),
             "stopped": ("■", palette.warning),
+            "interrupted": ("■", palette.warning),
             "error": ("✗", palette.error),
         }.get(self.message.state, ("◆", palette.muted if self.message.dropped else palette.accent))
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
@@ -18,7 +19,9 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from qwen3_chat.app.chat.conversation import Message as ChatMessage
 from qwen3_chat.app.tui.actions import bindings
+from qwen3_chat.app.tui.render.flow import flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
 
 GUTTER = 3  # cells: cursor bar, sign, blank
@@ -33,6 +36,8 @@ class Entry(Widget, can_focus=True):
     FOCUS_ON_CLICK = False  # typing goes on in the prompt after a click
     DEFAULT_CSS = "Entry { width: 1fr; height: auto; margin: 0 0 1 0; }"
 
+    message: ChatMessage | None = None  # what it shows; None: a note, or the welcome
+
     class CursorMoved(Message):
         """A key asks for another entry: -1 above, 1 below, or an end of the transcript."""
 
@@ -46,6 +51,8 @@ class Entry(Widget, can_focus=True):
         super().__init__()
         self._painted: list[Strip] = []
         self._painted_for: tuple[Palette, int] | None = None
+        self._annotation = ""
+        self._dimmed = False
 
     @abstractmethod
     def build(self, palette: Palette, width: int) -> list[Strip]:
@@ -70,9 +77,20 @@ class Entry(Widget, can_focus=True):
         """The lines for a content width, from the cache where nothing changed."""
         key = (self.palette, max(1, min(width - GUTTER - _RIGHT, _MAX_WIDTH)))
         if key != self._painted_for:
-            self._painted = self.build(*key)
+            self._painted = self.build(*key) + self._annotation_strips(*key)
             self._painted_for = key
         return self._painted
+
+    def annotate(self, text: str, *, dimmed: bool = False) -> None:
+        """Say something about the entry on a line below it; dim what the model does not get to read."""
+        if (text, dimmed) != (self._annotation, self._dimmed):
+            self._annotation, self._dimmed = text, dimmed
+            self.changed()
+
+    def _annotation_strips(self, palette: Palette, width: int) -> list[Strip]:
+        if not self._annotation:
+            return []
+        return flow_strips(Text(self._annotation, Style(color=palette.warning, italic=True)), palette, width)
 
     def changed(self) -> None:
         """The content is new: paint again, and lay out again only if the height is another."""
@@ -93,7 +111,7 @@ class Entry(Widget, can_focus=True):
         if y >= len(strips):
             return Strip.blank(width, base)
         palette = self.palette
-        line = strips[y]
+        line = strips[y].apply_style(Style(dim=True)) if self._dimmed else strips[y]
         if (selection := self.text_selection) is not None and (span := selection.get_span(y)) is not None:
             line = _highlighted(line, *span)
         bar = Segment("▎" if self.has_focus else " ", Style(color=palette.accent))

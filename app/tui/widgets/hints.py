@@ -7,7 +7,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from qwen3_chat.app.tui.actions import ACTIONS, Scope, key_name
+from qwen3_chat.app.tui.actions import ACTIONS, Action, Scope
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.render.palette import Palette
 
 
@@ -19,19 +20,30 @@ class HintLine(Widget):
     scope: reactive[Scope] = reactive[Scope]("prompt")
     running: reactive[bool] = reactive(False)  # a reply can be stopped
 
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__()
+        self._keymap = keymap
+
     def render(self) -> Text:
         """`key word` pairs, as many as fit."""
         palette = Palette.of(self.app)
         text = Text(no_wrap=True)
-        for action in sorted(ACTIONS, key=lambda action: action.scope != self.scope):
-            if not action.hint or action.scope not in (self.scope, "chat"):
+        for action in sorted(ACTIONS, key=self._order):
+            key = self._keymap.shown(action.id)
+            if not action.hint or not key or action.scope not in (self.scope, "chat"):
                 continue
             word = "back" if action.id == "turn.stop" and self.scope == "message" else action.hint
             if action.id == "turn.stop" and not (self.running or self.scope == "message"):
                 continue
-            hint = Text.assemble((key_name(action.keys[0]), Style(bold=True)), (f" {word}", Style(color=palette.muted)))
+            hint = Text.assemble((key, Style(bold=True)), (f" {word}", Style(color=palette.muted)))
             gap = "   " if text else ""
             if text.cell_len + len(gap) + hint.cell_len > self.size.width:
                 break
             text.append(gap).append_text(hint)
         return text
+
+    def _order(self, action: Action) -> int:
+        """What belongs to the place first; on a message, the way back before that."""
+        if self.scope == "message" and action.id == "turn.stop":
+            return 0
+        return 1 if action.scope == self.scope else 2

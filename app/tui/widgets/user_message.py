@@ -20,7 +20,7 @@ class UserMessage(Entry):
 
     def __init__(self, message: Message) -> None:
         super().__init__()
-        self.message = message
+        self.message: Message = message
 
     @property
     def sign(self) -> tuple[str, str]:
@@ -33,10 +33,6 @@ class UserMessage(Entry):
         return self.message.content
 
     def build(self, palette: Palette, width: int) -> list[Strip]:
-        """The text, and a line that says so when it is no longer sent."""
+        """The text."""
         colour = palette.muted if self.message.dropped else palette.foreground
-        strips = flow_strips(Text(clean(self.message.content), Style(color=colour)), palette, width)
-        if self.message.dropped:
-            left_out = Text("left out of what is sent, with its reply", Style(color=palette.warning, italic=True))
-            strips += flow_strips(left_out, palette, width)
-        return strips
+        return flow_strips(Text(clean(self.message.content), Style(color=colour)), palette, width)

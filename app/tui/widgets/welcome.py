@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.strip import Strip
 
 from qwen3_chat.app.tui import format
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.loader import Stage
 from qwen3_chat.app.tui.render.flow import flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
@@ -35,9 +36,11 @@ class Welcome(Entry):
 
     can_focus = False
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, keymap: Keymap | None = None) -> None:
+        """`keymap`: the keys that hold; None: the action list's own."""
         super().__init__()
         self._folder = clean(folder)
+        self._keymap = keymap or Keymap()
         self._facts: ModelFacts | None = None
         self._stage: Stage | None = None
         self._failed = False
@@ -79,12 +82,26 @@ class Welcome(Entry):
             if not self._failed:
                 text.append_text(_progress(self._stage, palette))
         text.append("\n")
-        for key, what in (("⏎", "sends, "), ("^J", "starts a new line, "), ("esc", "stops a reply")):
-            text.append(key, Style(bold=True)).append(f" {what}", muted)
-        text.append("\n")
-        for key, what in (("F1", "all keys, "), ("F3", "a look into the engine, "), ("^P", "commands")):
-            text.append(key, Style(bold=True)).append(f" {what}", muted)
+        for line in self._first_steps():
+            for key, what in line:
+                text.append(key, Style(bold=True)).append(f" {what}  ", muted)
+            text.append("\n")
+        text.rstrip()
         return flow_strips(text, palette, width)
+
+    def _first_steps(self) -> list[list[tuple[str, str]]]:
+        """Lines of keys, and what they do; keys that somebody has taken away are left out."""
+        shown = self._keymap.shown
+        lines = [
+            [(shown("prompt.send"), "sends"), (shown("prompt.newline"), "new line"), (shown("turn.stop"), "stops")],
+            [("/", "commands"), ("@", "attaches a file"), (shown("cursor.previous"), "edit, retry, copy messages")],
+            [
+                (shown("view.help"), "all keys"),
+                (shown("turn.sampling"), "sampling"),
+                (shown("view.engine"), "a look into the engine"),
+            ],
+        ]
+        return [[(key, what) for key, what in line if key] for line in lines]
 
 
 def _progress(stage: Stage | None, palette: Palette) -> Text:

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,13 +56,15 @@ public:
     // Waits until an event is there or the generation has ended (true), or until the timeout (false).
     bool wait(std::chrono::nanoseconds timeout);
 
-    void cancel();                             // takes effect before the next step
-    void update(SamplingParams sampling);      // from the next token on; throws ConfigError
-    void force(std::span<const int32_t> ids);  // the next tokens, instead of drawn ones
+    void cancel();                         // takes effect before the next step
+    void update(SamplingParams sampling);  // from the next token on; throws ConfigError
+    // The next tokens, instead of drawn ones. Not if the reply holds the token `unless` by the time they are due: the
+    // engine goes on while its caller makes up its mind.
+    void force(std::span<const int32_t> ids, std::optional<int32_t> unless = {});
 
-    bool done() const;                         // ended and drained of nothing more to come; events may still be waiting
+    bool done() const;           // ended and drained of nothing more to come; events may still be waiting
     FinishReason finish_reason() const;
-    void rethrow_error() const;                // throws the typed error behind FinishReason::error, if any
+    void rethrow_error() const;  // throws the typed error behind FinishReason::error, if any
     GenerationStats stats() const;
 
 private:

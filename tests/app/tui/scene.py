@@ -12,10 +12,13 @@ from textual.pilot import Pilot
 
 from qwen3_chat.app.chat.conversation import Conversation
 from qwen3_chat.app.chat.options import ChatOptions
+from qwen3_chat.app.chat.prompt_history import PromptHistory
 from qwen3_chat.app.tui.app import ChatApp
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.loader import Loader, ProgressCallback
 from qwen3_chat.app.tui.session import Session
 from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
+from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.app.tui.widgets.prompt import Prompt
 from qwen3_chat.app.tui.widgets.transcript import Transcript
 
@@ -32,6 +35,8 @@ LAYER_VERBS = (
 )
 KV_BYTES = 1024  # a token
 PATIENCE_S = 30.0  # until a test gives up waiting; nothing is measured against it
+
+WAITS = Line("<think>\nHm.\n</think>\n\nA partial answer", "wait")
 
 
 class WindowEngine(ScriptedEngine):
@@ -82,11 +87,17 @@ def scene(*lines: Line | str, context: int = 4096, chunk: int = 16, mode: Any = 
 
 
 def window(
-    made: Scripted, options: ChatOptions | None = None, load: Callable[[ProgressCallback], Any] | None = None
+    made: Scripted,
+    options: ChatOptions | None = None,
+    load: Callable[[ProgressCallback], Any] | None = None,
+    *,
+    keymap: Keymap | None = None,
+    history: PromptHistory | None = None,
 ) -> ChatApp:
     """The application on that model. `load` replaces the load, which otherwise is done at once."""
     options = options or ChatOptions(model=made.model.path)
-    return ChatApp(options, Session(options, Loader(load or (lambda progress: made.model))))
+    session = Session(options, Loader(load or (lambda progress: made.model)))
+    return ChatApp(options, session, keymap=keymap, history=history)
 
 
 def conversation(app: ChatApp) -> Conversation:
@@ -95,6 +106,19 @@ def conversation(app: ChatApp) -> Conversation:
 
 def replies(app: ChatApp) -> list[AssistantMessage]:
     return [entry for entry in app.chat.query_one(Transcript).entries if isinstance(entry, AssistantMessage)]
+
+
+def texts(app: ChatApp) -> list[str]:
+    """What was said on the active path."""
+    return [message.content for message in conversation(app).path()]
+
+
+def prompt_text(app: ChatApp) -> str:
+    return app.chat.prompt.area.text
+
+
+def notes(app: ChatApp) -> list[Note]:
+    return list(app.chat.query(Note))
 
 
 def screen_text(app: ChatApp) -> str:
@@ -125,3 +149,30 @@ async def press_text(pilot: Pilot[Any], text: str) -> None:
     """Type key by key."""
     names = {"\n": "ctrl+j", " ": "space"}
     await pilot.press(*(names.get(character, character) for character in text))
+
+
+async def send(pilot: Pilot[Any], text: str) -> None:
+    """Type and press enter."""
+    await type_text(pilot, text)
+    await pilot.press("enter")
+
+
+async def ask(pilot: Pilot[Any], text: str) -> None:
+    """Send a message and wait for the whole reply."""
+    app = pilot.app
+    assert isinstance(app, ChatApp)
+    count = len(replies(app))
+    await send(pilot, text)
+    await wait_until(pilot, lambda: len(replies(app)) == count + 1 and idle(app))
+
+
+async def ask_without_waiting(pilot: Pilot[Any], text: str) -> None:
+    app = pilot.app
+    assert isinstance(app, ChatApp)
+    await send(pilot, text)
+    await wait_until(pilot, lambda: app.session.busy)
+
+
+def idle(app: ChatApp) -> bool:
+    """The model is there, nothing is written and nothing waits."""
+    return app.session.ready and app.chat.following.stream is None and not app.chat.sending.waits

@@ -23,7 +23,6 @@ from qwen3_chat.app.tui.session import Session
 from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
 from qwen3_chat.app.tui.widgets.engine_panel import EngineFigures
 from qwen3_chat.app.tui.widgets.entry import Entry
-from qwen3_chat.app.tui.widgets.prompt import Prompt
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
 from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.user_message import UserMessage
@@ -95,7 +94,7 @@ async def test_a_burst_of_keys_keeps_its_order() -> None:
             app.post_message(events.Key(key, key if len(key) == 1 else "\r"))
         await wait_until(pilot, lambda: replies(app) and app.session.ready)
         assert [message.content for message in app.session.conversation.path()] == ["hi", "Yes."]
-        assert app.chat.query_one(Prompt).area.text == "xy"
+        assert app.chat.prompt.area.text == "xy"
 
 
 async def test_folded_thinking_and_what_is_out_of_view_are_not_rendered() -> None:
@@ -111,7 +110,7 @@ async def test_folded_thinking_and_what_is_out_of_view_are_not_rendered() -> Non
         await pilot.press(*["pageup"] * 6)
         transcript, reply = app.chat.query_one(Transcript), replies(app)[-1]
         await wait_until(pilot, lambda: not transcript.shows(reply))
-        stream = app.chat._stream
+        stream = app.chat.following.stream
         assert stream is not None
         flushes = stream.flushes
         stream._answer.append("more")  # as a poll would
