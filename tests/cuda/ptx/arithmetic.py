@@ -154,7 +154,7 @@ def extract(x: Values, position: Values, length: Values) -> Values:
     """bfe without a sign."""
     shifted = shift("shr", x, position)
     mask = (np.uint64(1) << np.minimum(length, 63).astype(np.uint64)) - np.uint64(1)
-    return np.bitwise_and(shifted, mask.astype(x.dtype))
+    return np.asarray(np.bitwise_and(shifted, mask.astype(x.dtype)), x.dtype)
 
 
 def insert(x: Values, into: Values, position: Values, length: Values) -> Values:
