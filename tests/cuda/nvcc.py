@@ -12,7 +12,8 @@ import pytest
 
 HERE = Path(__file__).parent
 ENGINE = HERE.parents[1] / "engine_cpp"
-ARCHITECTURES = ("sm_80", "sm_120")
+ARCHITECTURES = (pytest.param("sm_80", marks=pytest.mark.full), "sm_120")
+"""The oldest and the newest that the backend is compiled for."""
 
 
 def nvcc() -> str:

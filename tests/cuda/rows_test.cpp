@@ -1,4 +1,6 @@
 // What works row by row: the embedding, and what stands around a library's GEMM.
+#include <thread>
+
 #include "ragged_batch.hpp"
 
 using namespace qwen3::cuda;
@@ -121,6 +123,25 @@ TEST("silu_mul, rounded and in f32; nothing for a shard without neurons", {
     Bf16* nowhere = nullptr;
     CHECK(silu_mul(plain_rows(2).step(), nullptr, nullptr, 0, nowhere) == nullptr);
     CHECK(to_bf16(plain_rows(2).step(), nullptr, 0, nowhere) == nullptr);
+});
+
+TEST("devices of several host threads run at once", {
+    const std::vector<float> x = Noise(13).floats(3 * 64);
+    std::vector<double> want;
+    for (float v : x) want.push_back(widen(qwen3::cuda::test::round_bf16(v)));
+    std::vector<std::vector<float>> have(3);
+    std::vector<std::thread> threads;
+    for (auto& mine : have)
+        threads.emplace_back([&] {
+            const DeviceArray<float> device_x(x);
+            const RaggedBatch batch = plain_rows(3);
+            for (int turn = 0; turn < 5; ++turn) {
+                const auto out = bf16_output(3 * 64);
+                if (to_bf16(batch.step(), device_x.data(), 64, out.data()) == nullptr) mine = widened(out);
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& mine : have) check_close(mine, want, 0.0, "to_bf16");
 });
 
 TEST_MAIN()

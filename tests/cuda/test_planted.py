@@ -43,7 +43,8 @@ def expected(kernel: str) -> np.ndarray:
         case "missing_barrier":
             return base + (thread + 1) % THREADS
         case "missing_loop_end_barrier":
-            return sum(tile * BLOCKS * THREADS + base + THREADS - 1 - thread for tile in range(TILES))
+            tiles = np.arange(TILES)[:, None] * BLOCKS * THREADS
+            return np.asarray((tiles + base + THREADS - 1 - thread).sum(axis=0))
         case "cross_block_race":
             return np.where(index == 0, THREADS, 0)
         case "divergent_shuffle":

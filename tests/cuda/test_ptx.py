@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from nvcc import ARCHITECTURES, ptx_of
 from ptx.arithmetic import round_bf16, widen_bf16
-from ptx.device import Device
+from ptx.device import Argument, Device
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def bf16(rng: np.random.Generator, *shape: int) -> NDArray[np.uint16]:
 
 
 def wide(bits: NDArray[np.generic]) -> Floats:
-    return widen_bf16(bits).astype(np.float64)
+    return np.asarray(widen_bf16(bits), np.float64)
 
 
 def close(have: NDArray[np.generic], want: Floats, tolerance: float) -> None:
@@ -52,7 +52,7 @@ def close(have: NDArray[np.generic], want: Floats, tolerance: float) -> None:
 
 def normed(x: NDArray[np.float32], weight: NDArray[np.float32]) -> Floats:
     y = x.astype(np.float64)
-    return y / np.sqrt((y * y).mean(axis=-1, keepdims=True) + EPSILON) * weight
+    return np.asarray(y / np.sqrt((y * y).mean(axis=-1, keepdims=True) + EPSILON) * weight, np.float64)
 
 
 def gemv_input(
@@ -159,7 +159,7 @@ def test_norm_qkv(device: Device, rng: np.random.Generator, columns: int) -> Non
     weights = [bf16(rng, rows, columns) for rows in (5, 2, 1)]
     outs = [device.put(np.zeros((2, len(w)), np.float32)) for w in weights]
     projections = [struct.pack("<QqQ", device.put(w), len(w), out) for w, out in zip(weights, outs, strict=True)]
-    arguments = [gemv_input(device, x, norm), *projections]
+    arguments: list[Argument] = [gemv_input(device, x, norm), *projections]
     device.launch(["norm_qkv"], [2], 128, arguments, stage_bytes(columns, 2))
     for w, out in zip(weights, outs, strict=True):
         close(device.get(out, np.zeros((2, len(w)), np.float32)), normed(x, norm) @ wide(w).T, EXACT)
@@ -169,7 +169,7 @@ def test_norm_qkv(device: Device, rng: np.random.Generator, columns: int) -> Non
 def test_project_residual(device: Device, rng: np.random.Generator, columns: int) -> None:
     x, w, before = floats(rng, 1, columns), bf16(rng, 3, columns), floats(rng, 1, 3)
     hidden = device.put(before)
-    arguments = [gemv_input(device, x, None), device.put(w), 3, 1, hidden]
+    arguments: list[Argument] = [gemv_input(device, x, None), device.put(w), 3, 1, hidden]
     device.launch(["project_residual"], [1], 128, arguments, stage_bytes(columns, 1))
     close(device.get(hidden, before), before + x.astype(np.float64) @ wide(w).T, EXACT)
 
@@ -178,7 +178,7 @@ def test_norm_gate_up_silu(device: Device, rng: np.random.Generator) -> None:
     x, norm, gate, up = floats(rng, 3, 24), floats(rng, 24), bf16(rng, 5, 24), bf16(rng, 5, 24)
     act = np.zeros((3, 5), np.float32)
     out = device.put(act)
-    arguments = [gemv_input(device, x, norm), device.put(gate), device.put(up), 5, out]
+    arguments: list[Argument] = [gemv_input(device, x, norm), device.put(gate), device.put(up), 5, out]
     device.launch(["norm_gate_up_silu"], [2], 128, arguments, stage_bytes(24, 4))
     g = normed(x, norm) @ wide(gate).T
     close(device.get(out, act), g / (1 + np.exp(-g)) * (normed(x, norm) @ wide(up).T), 3 * EXACT)
@@ -188,7 +188,7 @@ def test_norm_head(device: Device, rng: np.random.Generator) -> None:
     x, norm, head = floats(rng, 5, 24), floats(rng, 24), bf16(rng, 7, 24)
     logits = np.zeros((2, 9), np.float32)
     out = device.put(logits)
-    arguments = [gemv_input(device, x, norm, [4, 1]), device.put(head), 7, out, 9]
+    arguments: list[Argument] = [gemv_input(device, x, norm, [4, 1]), device.put(head), 7, out, 9]
     device.launch(["norm_head"], [1], 128, arguments, stage_bytes(24, 2))
     have = device.get(out, logits)
     close(have[:, :7], normed(x, norm)[[4, 1]] @ wide(head).T, EXACT)
@@ -207,7 +207,7 @@ def test_norm_head_of_far_rows(device: Device, rng: np.random.Generator) -> None
     device.put(head, weights + row * columns * 2)
     like = np.zeros(8, np.float32)
     outs = [device.put(like, results + (t * rows + row) * 4) for t in range(2)]
-    arguments = [gemv_input(device, x, norm, [0, 1]), weights, rows, results, rows]
+    arguments: list[Argument] = [gemv_input(device, x, norm, [0, 1]), weights, rows, results, rows]
     grid, only = [FAR_BLOCK + 1], [(FAR_BLOCK, 0, 0)]
     device.launch(["norm_head"], grid, 128, arguments, stage_bytes(columns, 2), only)
     close(np.stack([device.get(out, like) for out in outs]), normed(x, norm) @ wide(head).T, EXACT)
@@ -221,7 +221,7 @@ def test_norm_gate_up_silu_of_far_neurons(device: Device, rng: np.random.Generat
     device.put(up, ups + neuron * columns * 2)
     like = np.zeros(4, np.float32)
     outs = [device.put(like, results + (t * neurons + neuron) * 4) for t in range(3)]
-    arguments = [gemv_input(device, x, norm), gates, ups, neurons, results]
+    arguments: list[Argument] = [gemv_input(device, x, norm), gates, ups, neurons, results]
     grid, only = [FAR_BLOCK + 1], [(FAR_BLOCK, 0, 0)]
     device.launch(["norm_gate_up_silu"], grid, 128, arguments, stage_bytes(columns, 4), only)
     g = normed(x, norm) @ wide(gate).T
@@ -251,7 +251,7 @@ def test_rms_norm(device: Device, rng: np.random.Generator) -> None:
     x, norm, y = floats(rng, 4, 70), floats(rng, 70), np.zeros((2, 70), np.uint16)
     out = device.put(y)
     count, index = device.put(np.array([2], np.int32)), device.put(np.array([3, 0], np.int32))
-    arguments = [count, index, device.put(x), device.put(norm), EPSILON, 70, out]
+    arguments: list[Argument] = [count, index, device.put(x), device.put(norm), EPSILON, 70, out]
     device.launch(["rms_norm_kernel"], [3], 64, arguments)
     close(widen_bf16(device.get(out, y)), normed(x, norm)[[3, 0]], 1 / 256)
 
@@ -288,7 +288,7 @@ def test_qk_norm_rope_append(device: Device, rng: np.random.Generator, first_pag
     q, k, v = floats(rng, 3, 2, dh), floats(rng, 3, 1, dh), floats(rng, 3, 1, dh)
     q_norm, k_norm = floats(rng, dh), floats(rng, dh)
     addresses = [device.put(a) for a in (q_norm, k_norm, q, k, v)]
-    arguments = [
+    arguments: list[Argument] = [
         *(batch.packed, kv, heads(2, 1, dh), pages.LAYER, addresses[0], EPSILON, addresses[1], EPSILON),
         *addresses[2:],
     ]
@@ -322,7 +322,7 @@ def test_attention_of_single_rows(device: Device, rng: np.random.Generator, head
     values = device.put(np.full((2, 2, splits, head_dim), np.nan, np.float32))
     out = device.put(np.zeros(q.shape, np.float32))
     results, shape = struct.pack("<QQixxxx", stats, values, splits), heads(2, 1, head_dim)
-    arguments = [batch.packed, pages.send(), shape, pages.LAYER, device.put(q), results, 1]
+    arguments: list[Argument] = [batch.packed, pages.send(), shape, pages.LAYER, device.put(q), results, 1]
     device.launch(["attention_decode"], [splits, 1, 3], 128, arguments, 4 * 2 * (16 * 8 + 2) * 4)
     device.launch(["attention_combine"], [2, 3], 64, [batch.packed, shape, results, 1, out])
     close(device.get(out, q), attend(q, batch, pages, 1), EXACT)
@@ -336,7 +336,7 @@ def test_attention_of_tiles(device: Device, rng: np.random.Generator, first_page
     pages.fill(rng, batch)
     q = floats(rng, batch.rows, 2, head_dim)
     out = device.put(np.zeros(q.shape, np.float32))
-    arguments = [batch.packed, pages.send(), heads(2, 1, head_dim), pages.LAYER, device.put(q), out]
+    arguments: list[Argument] = [batch.packed, pages.send(), heads(2, 1, head_dim), pages.LAYER, device.put(q), out]
     device.launch(["attention_prefill"], [3, 1], 128, arguments, 3 * 64 * (32 + 8) * 2)
     have = np.asarray(device.get(out, q))
     assert (have[0] == 0).all()  # the single row is the other kernel's

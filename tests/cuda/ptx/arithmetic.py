@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from ptx.module import PtxError, size_of
 
-Values = NDArray[np.generic]
+Values = NDArray[Any]
 
 TYPES: dict[str, type[np.generic]] = {
     **{f"{kind}{bits}": getattr(np, f"uint{bits}") for kind in "bu" for bits in (8, 16, 32, 64)},
@@ -75,7 +76,8 @@ def compare(opcode: tuple[str, ...], x: Values, y: Values) -> Values:
     if name in COMPARE:
         return COMPARE[name](x, y)
     if name.endswith("u") and name[:-1] in COMPARE:
-        return COMPARE[name[:-1]](x, y) | np.isnan(x.astype(np.float64)) | np.isnan(y.astype(np.float64))
+        unordered = np.isnan(x.astype(np.float64)) | np.isnan(y.astype(np.float64))
+        return np.logical_or(COMPARE[name[:-1]](x, y), unordered)
     raise PtxError(f"comparison {name}")
 
 
@@ -99,7 +101,7 @@ def divide(name: str, x: Values, y: Values) -> Values:
     exact = np.array([int(q * s) for q, s in zip(quotient, signs, strict=True)], dtype=object)
     if name == "div":
         return exact.astype(x.dtype)
-    return (x.astype(object) - exact * safe.astype(object)).astype(x.dtype)
+    return np.asarray(x.astype(object) - exact * safe.astype(object), x.dtype)
 
 
 def convert(to: str, source: str, x: Values, opcode: tuple[str, ...]) -> Values:
@@ -110,7 +112,7 @@ def convert(to: str, source: str, x: Values, opcode: tuple[str, ...]) -> Values:
         return widen_bf16(x)
     if source.startswith("f") and not to.startswith("f"):
         rounded = np.trunc(x) if "rzi" in opcode else np.rint(x)
-        limits = np.iinfo(TYPES[to])
+        limits = np.iinfo(np.dtype(TYPES[to]))
         return np.clip(rounded.astype(np.float64), limits.min, limits.max).astype(TYPES[to])
     return x.astype(TYPES[to])
 
@@ -152,7 +154,7 @@ def extract(x: Values, position: Values, length: Values) -> Values:
     """bfe without a sign."""
     shifted = shift("shr", x, position)
     mask = (np.uint64(1) << np.minimum(length, 63).astype(np.uint64)) - np.uint64(1)
-    return shifted & mask.astype(x.dtype)
+    return np.asarray(np.bitwise_and(shifted, mask.astype(x.dtype)), x.dtype)
 
 
 def insert(x: Values, into: Values, position: Values, length: Values) -> Values:

@@ -162,7 +162,7 @@ class SharedMemory:
     def load(self, addresses: Index, size: int, threads: Index) -> Bytes:
         """[threads, size]"""
         places = self._places(addresses, size, size, threads)
-        empty = ~self._written[places].all(axis=1)
+        empty: NDArray[np.bool_] = ~np.all(self._written[places], axis=1)
         if empty.any():
             raise PtxError(f"thread {_first(threads, empty)} reads shared memory that holds nothing yet")
         self._check(self._writes, places, threads, "reads what another writes")
