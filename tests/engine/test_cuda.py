@@ -5,6 +5,7 @@ QWEN3_TEST_DEVICES names real ones instead, as `make gpu-check` does; what only 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys

@@ -90,7 +90,8 @@ static void release(Dummy* dummy) {
 
 static Qwen3Meta shape(void) {
     static const uint32_t end_tokens[] = {1, 2};
-    const Qwen3Meta meta = {NLAYER, D, NH, NKVH, DH, DI, DCTX, DVOC, 1e-6f, 1e4f, end_tokens, 2, 0, QWEN3_AUTO, 0.0f, 0};
+    const Qwen3Meta meta = {NLAYER, D,    NH,         NKVH, DH, DI,         DCTX, DVOC,
+                            1e-6f,  1e4f, end_tokens, 2,    0,  QWEN3_AUTO, 0.0f, 0};
     return meta;
 }
 

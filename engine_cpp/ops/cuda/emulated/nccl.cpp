@@ -39,7 +39,7 @@ struct Group {
     std::mutex mutex;
     std::condition_variable all_here;
     size_t joined = 0;
-    bool broken = false;  // a rank has left: no sum is finished any more
+    bool broken = false;          // a rank has left: no sum is finished any more
     std::map<int64_t, Sum> sums;  // by their number; kept until every rank has seen them
 };
 
