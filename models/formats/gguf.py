@@ -21,7 +21,6 @@ from qwen3_chat.models.errors import CheckpointError
 from qwen3_chat.models.files import file_exists, reason
 from qwen3_chat.models.tensors import Bytes, TensorEntry
 
-ENDING = ".gguf"
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MAX_DIMENSIONS = 4
@@ -40,11 +39,6 @@ TENSOR_TYPES = {
 
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-
-
-def is_gguf(path: str | Path) -> bool:
-    """Whether a path names a GGUF file, by its ending, which is how people name one."""
-    return Path(path).suffix == ENDING
 
 
 class GgufFile:
