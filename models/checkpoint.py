@@ -11,8 +11,7 @@ import numpy as np
 
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import checkpoint_folder
-from qwen3_chat.models.formats.gguf import is_gguf
+from qwen3_chat.models.files import checkpoint_folder, is_gguf
 from qwen3_chat.models.formats.quantized import QuantizedMatrices
 from qwen3_chat.models.formats.safetensors_folder import open_safetensors
 from qwen3_chat.models.tensors import EncodedTensor, Layout, RawTensor, Stored

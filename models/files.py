@@ -9,7 +9,13 @@ from typing import Any, NoReturn
 
 from qwen3_chat.models.errors import CheckpointError, Qwen3Error
 
+GGUF_ENDING = ".gguf"
 MAX_BYTES = 64 << 20  # the largest published one, tokenizer.json, has 11 MB
+
+
+def is_gguf(path: str | Path) -> bool:
+    """Whether a path names a GGUF file, by its ending, which is how people name one."""
+    return Path(path).suffix == GGUF_ENDING
 
 
 def checkpoint_folder(path: str | Path) -> Path:

@@ -11,8 +11,8 @@ from qwen3_chat.models.chat_template import ChatTemplate
 from qwen3_chat.models.checkpoint import Checkpoint, Spelling, check_tensors, close_files, model_slots
 from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError
-from qwen3_chat.models.files import describe, file_exists
-from qwen3_chat.models.formats.gguf import ENDING, GgufFile
+from qwen3_chat.models.files import GGUF_ENDING, describe, file_exists
+from qwen3_chat.models.formats.gguf import GgufFile
 from qwen3_chat.models.gguf_tokenizer import read_template, read_tokenizer
 from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
 from qwen3_chat.models.tensors import Layout, Part, Stored
@@ -241,7 +241,7 @@ def _their_name(name: str) -> str:
 def _first_split(path: Path) -> Path:
     """The first of the files that `path` is one of."""
     split = _SPLIT_NAME.fullmatch(path.name)
-    return path if split is None else path.with_name(f"{split[1]}-00001-of-{split[3]}{ENDING}")
+    return path if split is None else path.with_name(f"{split[1]}-00001-of-{split[3]}{GGUF_ENDING}")
 
 
 def _other_splits(first: Path, metadata: Mapping[str, Any]) -> list[Path]:
@@ -250,10 +250,10 @@ def _other_splits(first: Path, metadata: Mapping[str, Any]) -> list[Path]:
     named, said = int(split[3]) if split else 1, metadata.get("split.count", 1)
     if said != named and said > 1:
         raise CheckpointError(
-            f"{first}: is one of {said} splits, whose names end in -00001-of-{said:05}{ENDING} and so on"
+            f"{first}: is one of {said} splits, whose names end in -00001-of-{said:05}{GGUF_ENDING} and so on"
         )
     paths = (
-        [first.with_name(f"{split[1]}-{number:05}-of-{split[3]}{ENDING}") for number in range(2, named + 1)]
+        [first.with_name(f"{split[1]}-{number:05}-of-{split[3]}{GGUF_ENDING}") for number in range(2, named + 1)]
         if split
         else []
     )

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from qwen3_chat.models.chat_template import ChatTemplate
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.config import GenerationDefaults
-from qwen3_chat.models.formats.gguf import is_gguf
+from qwen3_chat.models.files import is_gguf
 from qwen3_chat.models.gguf import GgufModel
 from qwen3_chat.models.tokenizer import Tokenizer
 

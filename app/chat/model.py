@@ -32,14 +32,15 @@ def preflight(path: Path) -> None:
     """
     from qwen3_chat.models.config import Qwen3Config
     from qwen3_chat.models.errors import CheckpointError
-    from qwen3_chat.models.files import file_exists
-    from qwen3_chat.models.formats.gguf import ENDING, GgufFile, is_gguf
+    from qwen3_chat.models.files import GGUF_ENDING, file_exists, is_gguf
 
     if is_gguf(path):
+        from qwen3_chat.models.formats.gguf import GgufFile
+
         GgufFile(path.expanduser()).close()
         return
     folder = path.expanduser()
-    if not (folder / "config.json").exists() and (files := sorted(folder.glob(f"*{ENDING}"))):
+    if not (folder / "config.json").exists() and (files := sorted(folder.glob(f"*{GGUF_ENDING}"))):
         raise CheckpointError(f"{folder}: holds no config.json, but {files[0].name}: name the file, --model {files[0]}")
     Qwen3Config.from_folder(path)
     if not file_exists(folder / "tokenizer.json", CheckpointError):
@@ -185,7 +186,7 @@ def _name(path: Path) -> str:
 
     There it is as in models--Qwen--Qwen3-0.6B.
     """
-    from qwen3_chat.models.formats.gguf import is_gguf
+    from qwen3_chat.models.files import is_gguf
 
     if is_gguf(path):
         return path.stem

@@ -7,21 +7,17 @@ data, to whose start offsets are relative.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import file_exists, reason
-from qwen3_chat.models.tensors import Bytes, TensorEntry
+from qwen3_chat.models.formats.mapped import MappedFile
+from qwen3_chat.models.tensors import TensorEntry
 
-ENDING = ".gguf"
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MAX_DIMENSIONS = 4
@@ -42,54 +38,17 @@ _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 
 
-def is_gguf(path: str | Path) -> bool:
-    """Whether a path names a GGUF file, by its ending, which is how people name one."""
-    return Path(path).suffix == ENDING
-
-
-class GgufFile:
-    """A mapped GGUF file.
+class GgufFile(MappedFile):
+    """A mapped GGUF file: what every mapped file has, and its metadata. Shapes are row-major, [out, in].
 
     Attributes:
-        path: the file.
         metadata: key -> number, bool, string or list of these.
-        entries: tensors by name; shapes are row-major, [out, in].
-
-    Raises:
-        CheckpointError: the file cannot be mapped, or breaks the format; file, key and tensor are named.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._map: mmap.mmap | None = None
-        if not file_exists(path, CheckpointError):
-            raise CheckpointError(f"{path}: no such file")
-        try:
-            with path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as cause:  # an empty file cannot be mapped
-            raise CheckpointError(f"{path}: cannot be mapped: {reason(cause)}") from cause
-        try:
-            reader = _Reader(self._map, path)
-            self.metadata = reader.metadata()
-            self.entries = {entry.name: entry for entry in reader.tensors(self.metadata)}
-        except BaseException:
-            self.close()
-            raise
-
-    def data(self, name: str) -> Bytes:
-        """The tensor's bytes, [nbytes] uint8, read-only; the mapping lives as long as any view of it."""
-        if self._map is None:
-            raise CheckpointError(f"{self.path}: was closed")
-        entry = self.entries[name]
-        return np.frombuffer(self._map, np.uint8, entry.nbytes, entry.begin)
-
-    def close(self) -> None:
-        """Let go of the mapping; it is unmapped when the last view of it is gone."""
-        mapping, self._map = self._map, None
-        if mapping is not None:
-            with contextlib.suppress(BufferError):  # views are alive, and the last of them unmaps
-                mapping.close()
+    def _read_head(self, buffer: mmap.mmap) -> Iterable[TensorEntry]:
+        reader = _Reader(buffer, self.path)
+        self.metadata = reader.metadata()
+        return reader.tensors(self.metadata)
 
 
 class _Reader:

@@ -7,18 +7,15 @@ data, to whose start offsets are relative, without gaps or overlaps. The library
 
 from __future__ import annotations
 
-import contextlib
 import math
 import mmap
 import struct
-from collections.abc import Iterator
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Iterable, Iterator
 
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import describe, file_exists, parse_json, reason
-from qwen3_chat.models.tensors import Bytes, TensorEntry
+from qwen3_chat.models.files import describe, parse_json
+from qwen3_chat.models.formats.mapped import MappedFile
+from qwen3_chat.models.tensors import TensorEntry
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
@@ -30,46 +27,13 @@ DTYPE_BITS = {
 }  # fmt: skip
 
 
-class SafetensorsFile:
-    """A mapped safetensors file: `entries` by name, `data(name)` as a read-only view of the mapping.
+class SafetensorsFile(MappedFile):
+    """A mapped safetensors file: `entries` by name, `data(name)` as a read-only view of the mapping."""
 
-    Raises:
-        CheckpointError: the file cannot be mapped, or its header breaks the format; file and tensor are named.
-    """
+    LEAST_BYTES = 8  # the header's length
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._map: mmap.mmap | None = None
-        if not file_exists(path, CheckpointError):
-            raise CheckpointError(f"{path}: no such file")
-        try:
-            with path.open("rb") as file:
-                size = file.seek(0, 2)
-                if size < 8:
-                    raise CheckpointError(f"{path}: truncated: {size} bytes, a safetensors file has at least 8")
-                # A shared mapping of the file's own pages: they can be dropped and come back from disk.
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as cause:
-            raise CheckpointError(f"{path}: cannot be mapped: {reason(cause)}") from cause
-        try:
-            self.entries = {entry.name: entry for entry in _parse_header(self._map, str(path))}
-        except BaseException:
-            self.close()
-            raise
-
-    def data(self, name: str) -> Bytes:
-        """The tensor's bytes, [nbytes] uint8, read-only; the mapping lives as long as any view of it."""
-        if self._map is None:
-            raise CheckpointError(f"{self.path}: was closed")
-        entry = self.entries[name]
-        return np.frombuffer(self._map, np.uint8, entry.end - entry.begin, entry.begin)
-
-    def close(self) -> None:
-        """Let go of the mapping; it is unmapped when the last view of it is gone."""
-        mapping, self._map = self._map, None
-        if mapping is not None:
-            with contextlib.suppress(BufferError):  # views are alive, and the last of them unmaps
-                mapping.close()
+    def _read_head(self, buffer: mmap.mmap) -> Iterable[TensorEntry]:
+        return _parse_header(buffer, str(self.path))
 
 
 def _parse_header(buffer: mmap.mmap, source: str) -> Iterator[TensorEntry]:

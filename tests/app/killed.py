@@ -37,13 +37,14 @@ def main() -> None:
             return tokens
 
     def answer(folder: str, pipe: str) -> None:
+        # First of all: whatever fails from here on, the reader sees an end.
+        sys.stdin, sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY)), os.fdopen(os.open(pipe, os.O_WRONLY), "w")
+        fcntl.fcntl(sys.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         scripted.ScriptedGeneration = Generation  # type: ignore[misc]
         scene = scripted.scripted(TEXT, context=1 << 16, chunk=CHUNK)
         model.ChatModel.load = lambda *_: scene.model  # type: ignore[method-assign,assignment]
         one_shot.open_chat = lambda options: open_chat(options, lambda: drained / 1000)
         os.environ["XDG_DATA_HOME"] = folder
-        sys.stdin, sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY)), os.fdopen(os.open(pipe, os.O_WRONLY), "w")
-        fcntl.fcntl(sys.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         cli.main(["--model", str(demo.path()), "-p", "Tell me"])
 
     for line in sys.stdin:

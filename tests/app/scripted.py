@@ -290,6 +290,7 @@ def scripted(*lines: Line | str, mode: ThinkingMode = "switch", context: int = 4
         template=template,
         config=cast(Any, None),
         defaults=GenerationDefaults(),
+        file_bytes=0,
         path=Path("scripted"),
         name="scripted",
         is_demo=False,

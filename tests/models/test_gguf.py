@@ -17,7 +17,8 @@ from qwen3_chat.models.chat_template import ChatTemplate
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError, Qwen3Error
-from qwen3_chat.models.formats.gguf import GgufFile, is_gguf
+from qwen3_chat.models.files import is_gguf
+from qwen3_chat.models.formats.gguf import GgufFile
 from qwen3_chat.models.gguf import GgufModel
 from qwen3_chat.models.rope_scaling import YarnScaling
 from qwen3_chat.models.tokenizer import Tokenizer
