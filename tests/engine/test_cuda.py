@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from dummy_models import (
     append,
     assert_same_choice,
     dummy_model,
+    needs_emulated_gpu,
     random_ids,
     relative_error,
     rms_error,
@@ -38,13 +38,11 @@ from qwen3_chat.engine import (
     default_devices,
     why_no_gpu,
 )
-from qwen3_chat.engine import _core as core
 
 DEVICES = os.environ.get("QWEN3_TEST_DEVICES", "cudaemu:0,cudaemu:1")
 GPU, GPUS = DEVICES.split(",")[0], DEVICES
 REAL = DEVICES.startswith("cuda:")
-TWIN = Path(core.__file__).resolve().with_name("libqwen3_cuda_emu.so")
-pytestmark = pytest.mark.skipif(not (REAL or TWIN.exists()), reason="built without -DQWEN3_CUDA_EMU=ON")
+pytestmark = [] if REAL else [needs_emulated_gpu]
 emulated = pytest.mark.skipif(REAL, reason="needs an emulated GPU")
 
 BF16 = 5e-3
