@@ -29,7 +29,7 @@ class MemoryPlan:
     """What will be loaded, and how much the KV cache may take."""
 
     context: int  # tokens
-    kv_budget: int  # bytes
+    kv_budget: int | None  # bytes; None: as the engine finds room
     weights: int  # bytes
     kv_per_token: int  # bytes, over all devices
 
@@ -81,7 +81,7 @@ def plan(config: Qwen3Config, counts: WeightCounts, options: EngineOptions, avai
     per_token = int(2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv])
     context = options.context or longest
     if available is None:
-        return MemoryPlan(context, CACHES * _pages(context) * per_token, weights, per_token)
+        return MemoryPlan(context, None, weights, per_token)
 
     room = available - HEADROOM - weights
     if options.context is None:
@@ -95,6 +95,8 @@ def plan(config: Qwen3Config, counts: WeightCounts, options: EngineOptions, avai
             remedies.append(f"--context {smaller}")
         if kv == "f32" != held:
             remedies.append("--kv bf16")
+        elif options.devices.startswith("cuda"):  # GPUs keep bf16
+            remedies.append("--devices cpu:0")
         elif held in SMALLER:
             remedies.append(f"--weights {SMALLER[held]}")
         remedy = "try " + " or ".join(remedies) if remedies else "close other programs or take a smaller model"

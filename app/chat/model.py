@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.gpus import free_bytes
 from qwen3_chat.app.chat.memory import available_bytes, plan
 from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.app.chat.parts import starts_thinking
@@ -97,7 +98,12 @@ class ChatModel:
         if options.devices == "auto":
             devices = default_devices(config.num_attention_heads, options.threads)
             options = replace(options, devices=",".join(devices))
-        memory = plan(config, counts, options, available_bytes())
+        if options.devices.startswith("cuda:"):
+            available = free_bytes(options.devices.count(",") + 1)
+            options = replace(options, weights="bf16" if options.weights == "auto" else options.weights)
+        else:
+            available = available_bytes()
+        memory = plan(config, counts, options, available)
         engine = Engine.load(
             path,
             devices=options.devices,
