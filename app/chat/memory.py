@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.gpus import free_bytes
 from qwen3_chat.app.chat.options import EngineOptions
 
 if TYPE_CHECKING:
     from qwen3_chat.models.checkpoint import WeightCounts
     from qwen3_chat.models.config import Qwen3Config
 
-__all__ = ["MemoryPlan", "available_bytes", "plan"]
+__all__ = ["MemoryPlan", "available_bytes", "free_memory", "plan"]
 
 BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 8.5 / 8, "int4": 4.5 / 8}  # integers with their groups' scales
 VOCABULARY = {**BYTES, "int4": BYTES["int8"]}  # embedding and head
@@ -32,6 +33,11 @@ class MemoryPlan:
     kv_budget: int | None  # bytes; None: as the engine finds room
     weights: int  # bytes
     kv_per_token: int  # bytes, over all devices
+
+
+def free_memory(devices: str) -> int | None:
+    """What these devices (names, as in "cuda:0,cuda:1") can hold together, in bytes. None: unknown."""
+    return free_bytes(devices.count(",") + 1) if devices.startswith("cuda:") else available_bytes()
 
 
 def available_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:

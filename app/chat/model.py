@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from qwen3_chat.app.chat.errors import OptionError
-from qwen3_chat.app.chat.gpus import free_bytes
-from qwen3_chat.app.chat.memory import available_bytes, plan
+from qwen3_chat.app.chat.memory import free_memory, plan
 from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.app.chat.parts import starts_thinking
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
     from qwen3_chat.models.tokenizer import Tokenizer
 
-__all__ = ["ChatModel", "ThinkingMode", "preflight"]
+__all__ = ["ChatModel", "ThinkingMode", "preflight", "with_devices"]
 
 ThinkingMode = Literal["switch", "always", "never"]
 
@@ -81,7 +80,6 @@ class ChatModel:
         from qwen3_chat.models import demo
         from qwen3_chat.models.source import open_model
 
-        options = options or EngineOptions()
         path = Path(path).expanduser()
         preflight(path)
         with open_model(path) as source:
@@ -93,17 +91,10 @@ class ChatModel:
             template = source.template(tokenizer)
         thinking_mode = _thinking_mode(template, tokenizer)
 
-        from qwen3_chat.engine import Engine, default_devices  # a broken checkpoint was reported without it
+        from qwen3_chat.engine import Engine  # a broken checkpoint was reported without it
 
-        if options.devices == "auto":
-            devices = default_devices(config.num_attention_heads, options.threads)
-            options = replace(options, devices=",".join(devices))
-        if options.devices.startswith("cuda:"):
-            available = free_bytes(options.devices.count(",") + 1)
-            options = replace(options, weights="bf16" if options.weights == "auto" else options.weights)
-        else:
-            available = available_bytes()
-        memory = plan(config, counts, options, available)
+        options = with_devices(options or EngineOptions(), config)
+        memory = plan(config, counts, options, free_memory(options.devices))
         engine = Engine.load(
             path,
             devices=options.devices,
@@ -173,6 +164,17 @@ class ChatModel:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def with_devices(options: EngineOptions, config: Qwen3Config) -> EngineOptions:
+    """The options with the devices that "auto" stands for, and with what GPUs keep."""
+    if options.devices == "auto":
+        from qwen3_chat.engine import default_devices
+
+        options = replace(options, devices=",".join(default_devices(config.num_attention_heads, options.threads)))
+    if options.devices.startswith("cuda") and options.weights == "auto":
+        options = replace(options, weights="bf16")
+    return options
 
 
 def _thinking_mode(template: ChatTemplate, tokenizer: Tokenizer) -> ThinkingMode:
