@@ -290,7 +290,7 @@ def test_the_full_screen_needs_a_terminal(
 ) -> None:
     opened: list[str] = []
     tui = type(sys)("qwen3_chat.app.tui")
-    tui.run = lambda options: opened.append("tui") or 0  # type: ignore[attr-defined]
+    tui.run = lambda options, settings: opened.append("tui") or 0  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "qwen3_chat.app.tui", tui)
     monkeypatch.setattr("qwen3_chat.app.tui", tui, raising=False)
     monkeypatch.setattr(plain, "repl", lambda options: opened.append("plain") or 0)
