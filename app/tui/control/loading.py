@@ -78,6 +78,7 @@ class Loading(Part):
         self.chat.sending.take_back_all()  # it was for this model
         cancelled, name = self.session.loader.cancelled, self.session.folder.name
         if self.session.model_before():
+            self.failed = False
             await self.chat.switching.went_back(error, name, cancelled=cancelled)
             return
         if welcome := self._welcome:

@@ -81,8 +81,9 @@ class ModelsScreen(ModalScreen["Path | None"]):
         if typed:
             fitting.sort(key=lambda model: -(fits[model] or 0.0))
         options = [(model.path, self._option(model)) for model in fitting]
-        if typed.startswith(("/", "~", ".")) and not any(str(path) == typed for path, _ in options):
-            options.append((Path(typed).expanduser(), Option(Text(f"  the path {clean(typed)}"))))
+        if typed.startswith(("/", "~", ".")):
+            path = Path(typed).expanduser()
+            options.insert(0, (path, Option(Text(f"{clean(typed)}  this path", no_wrap=True, overflow="ellipsis"))))
         self._shown = [path for path, _ in options]
         listed = self.query_one(OptionList)
         listed.clear_options()

@@ -86,7 +86,8 @@ class Welcome(Entry):
             context = f"{format.exact(facts.context)} tokens of context"
             text.append(f"{clean(facts.name)} · {facts.weights} · {facts.devices} · {context}\n", muted)
             if facts.is_demo:
-                demo = "This is the small bundled demo model. For real answers: qwen3-chat --model PATH\n"
+                way = f"{key} opens another" if (key := self._keymap.shown("chat.model")) else "/model opens another"
+                demo = f"This is the small bundled demo model. For real answers: {way}\n"
                 text.append(demo, Style(color=palette.warning))
         else:
             text.append(f"{self._folder}\n", muted)
