@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from qwen3_chat.engine import KVCache
 
 
+ALTERNATIVES = 10  # likeliest tokens that are kept for every place of a reply
+
+
 class Session:
     """One model and the conversation that is open."""
 
@@ -162,7 +165,13 @@ class Session:
 
         self.keeper.before_reply(self.conversation)
         self.turn = Turn.start(
-            self.model, self.conversation, self._cache, self.sampling, self.thinking, message=message
+            self.model,
+            self.conversation,
+            self._cache,
+            self.sampling,
+            self.thinking,
+            message=message,
+            alternatives=ALTERNATIVES,
         )
         return self.turn
 
