@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from qwen3_chat.app.chat.hub import HubName, find
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
 from qwen3_chat.app.chat.sampling_fields import FIELDS, Field
 
@@ -19,7 +20,7 @@ __all__ = [
     "build_parser",
     "chat_options",
     "engine_options",
-    "model_path",
+    "model_of",
     "whole_number",
 ]
 
@@ -47,7 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.add_argument(
-        "--model", metavar="PATH", help="a checkpoint folder (config.json, tokenizer.json, safetensors) or a .gguf file"
+        "--model",
+        metavar="MODEL",
+        help="a checkpoint folder (config.json, tokenizer.json, safetensors), a .gguf file, or a name on the hub such "
+        "as Qwen/Qwen3-0.6B or owner/name:file.gguf, with @revision; what is not there is downloaded",
     )
 
     front = parser.add_mutually_exclusive_group()
@@ -106,9 +110,9 @@ def add_engine_flags(parser: argparse.ArgumentParser, *, several: bool = False) 
 
 
 def chat_options(arguments: argparse.Namespace) -> ChatOptions:
-    """The parsed flags as options. Touches no file."""
+    """The parsed flags as options. Opens no file."""
     return ChatOptions(
-        model=model_path(arguments),
+        model=model_of(arguments),
         engine=engine_options(arguments),
         sampling=SamplingOptions(
             temperature=arguments.temperature,
@@ -132,10 +136,10 @@ def chat_options(arguments: argparse.Namespace) -> ChatOptions:
     )
 
 
-def model_path(arguments: argparse.Namespace) -> Path:
-    """The checkpoint of --model, or the bundled one."""
+def model_of(arguments: argparse.Namespace) -> Path | HubName:
+    """The model of --model, see `hub.find`; without, the bundled one."""
     if arguments.model is not None:
-        return Path(arguments.model)
+        return find(arguments.model)
     from qwen3_chat.models import demo
 
     return demo.path()

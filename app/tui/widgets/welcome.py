@@ -17,7 +17,12 @@ from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
 from qwen3_chat.app.tui.widgets.entry import Entry
 
-_STAGES = {"map": "opening the files", "repack": "laying out the weights", "warm-up": "warming up"}
+_STAGES = {
+    "download": "downloading",
+    "map": "opening the files",
+    "repack": "laying out the weights",
+    "warm-up": "warming up",
+}
 _BAR = 24  # cells
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_server import Repository, serve
 from scene import ask, idle, notes, prompt_text, scene, screen_text, send, texts, wait_until, window
 from scripted import Scripted
 
@@ -214,8 +215,38 @@ async def test_the_list_narrows_with_every_letter(
         await pilot.press("m", "i", "n", "e")
         await wait_until(pilot, lambda: "demo model" not in screen_text(app))
         await pilot.press("x")
-        await wait_until(pilot, lambda: "no model that is known has this name" in screen_text(app))
+        await wait_until(pilot, lambda: "no known model is called so" in screen_text(app))
         await pilot.press("escape", *str(tmp_path))
         await wait_until(pilot, lambda: screen_text(app).count(str(tmp_path)) == 3)  # typed, itself, and what is in it
         await pilot.press("escape", "m", "i", "n", "e", "enter")
         await wait_until(pilot, lambda: app.session.model is not None and app.session.model.name == "Qwen3-Other")
+
+
+async def test_a_model_of_the_hub_is_downloaded_and_that_can_be_cancelled(
+    monkeypatch: pytest.MonkeyPatch, chat_checkpoint: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    app = window(scene("Hello."))
+    with serve({"someone/Tiny": Repository.of(chat_checkpoint)}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        hub.hold.clear()
+        async with app.run_test(size=(100, 30)) as pilot:
+            await ask(pilot, "hi")
+            await pilot.press("ctrl+l")
+            await wait_until(pilot, lambda: isinstance(app.screen, ModelsScreen))
+            await pilot.press(*"someone/Tiny")
+            await wait_until(pilot, lambda: "someone/Tiny  download it from the hub" in screen_text(app))
+            await pilot.press("enter")
+            await wait_until(
+                pilot, lambda: "● loading" in screen_text(app).replace("○", "●") and "KiB" in screen_text(app)
+            )
+            await pilot.press("escape")
+            hub.hold.set()
+            await wait_until(pilot, lambda: notes(app))
+            assert (notes(app)[0].what, notes(app)[0].what_next) == (
+                "Loading Tiny was cancelled",
+                "scripted is still there",
+            )
+            await send(pilot, "/model someone/Tiny")
+            await wait_until(pilot, lambda: app.session.model is not None and app.session.model.name == "Tiny")
+            assert texts(app) == ["hi", "Hello."]
