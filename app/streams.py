@@ -81,6 +81,11 @@ def load(options: ChatOptions) -> ChatModel:
     path = download(options.model, verbose=options.verbose)
     with _progress(options.verbose) as progress:
         model = ChatModel.load(path, options.engine, progress)
+    if options.verbose and options.engine.devices == "auto":
+        from qwen3_chat.engine import why_no_gpu
+
+        if reason := why_no_gpu():
+            sys.stderr.write(f"running on {','.join(model.engine.devices)}: {reason}\n")
     try:
         model.check_thinking(options.thinking)
     except OptionError:
