@@ -29,7 +29,17 @@ from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.user_message import UserMessage
 from qwen3_chat.models.errors import ConfigError
 
-LATER = ("torch", "transformers", "tokenizers", "numpy", "jinja2", "markdown_it", "pygments", "qwen3_chat.engine")
+LATER = (
+    "torch",
+    "transformers",
+    "huggingface_hub",
+    "tokenizers",
+    "numpy",
+    "jinja2",
+    "markdown_it",
+    "pygments",
+    "qwen3_chat.engine",
+)
 FIRST_WINDOW = f"""
 import sys
 from pathlib import Path
