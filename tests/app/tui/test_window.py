@@ -17,7 +17,7 @@ from qwen3_chat.app import tui
 from qwen3_chat.app.chat.conversation import Conversation
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
-from qwen3_chat.app.settings import Settings
+from qwen3_chat.app.settings.resolve import Settings
 from qwen3_chat.app.tui.app import ChatApp
 from qwen3_chat.app.tui.render.palette import DARK, LIGHT, Palette
 from qwen3_chat.app.tui.session import Session
