@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.history import Opened
     from qwen3_chat.app.chat.idle import IdlePrefill
     from qwen3_chat.app.chat.model import ChatModel
+    from qwen3_chat.app.chat.scoring import Scoring
     from qwen3_chat.app.chat.turn import Turn
     from qwen3_chat.engine import KVCache
 
@@ -42,6 +43,7 @@ class Session:
         self.waiting: list[str] = []  # drafts as typed, sent one by one as soon as it is possible
         self._cache: KVCache | None = None
         self._idle: IdlePrefill | None = None  # what the engine reads while nobody waits
+        self.scoring: Scoring | None = None  # a stored reply is measured, or has been
         self._read_again = False  # another conversation is to be read ahead, once the engine has let go of the last
         self._leaving: list[Turn] = []  # stopped replies of chats that were left
 
@@ -101,12 +103,31 @@ class Session:
         self._idle = IdlePrefill(self.model, self.conversation, self._cache, self.thinking)
 
     def wake(self) -> bool:
-        """Whether a message can be sent now. Reading ahead is stopped for it, which takes a step of the engine."""
+        """Whether a message can be sent now. Idle work is stopped for it, which takes a step of the engine."""
         if not self.ready:
             return False
-        if self._idle is not None:
-            self._idle.stop()
-        return self._idle is None or self._idle.done
+        idle = [work for work in (self._idle, self.scoring) if work is not None]
+        for work in idle:
+            work.stop()
+        return all(work.done for work in idle)
+
+    def score(self, message: Message) -> None:
+        """Measure the tokens of a stored reply; `scoring` then tells. Raises ValueError, Qwen3Error."""
+        assert self.model is not None
+        from qwen3_chat.app.chat.scoring import Scoring
+
+        held = self._cache if self._idle is None or self._idle.done else None
+        self.scoring = Scoring(self.model, self.conversation, message, held, ALTERNATIVES)
+
+    def take_scores(self) -> bool:
+        """Called by the timer: what a scoring has measured becomes part of its message. True when one has ended."""
+        scoring = self.scoring
+        if scoring is None or not scoring.done:
+            return False
+        self.scoring = None
+        if scoring.trace is not None and len(scoring.trace) == len(scoring.message.token_ids):
+            scoring.message.trace = scoring.trace
+        return True
 
     def measure(self, draft: str | None, upto: str | None = None) -> Budget | None:
         """What sending this would take, in the place of the message `upto` if given; None without a model.
@@ -203,6 +224,9 @@ class Session:
         if self.turn is not None:
             self.turn.poll()  # the last words
         self.keeper.close(self.conversation)
+        if self.scoring is not None:
+            self.scoring.stop()
+            self.scoring.join()
         self.loader.cancel()
         self.loader.join()
         model = self.model or self.loader.model

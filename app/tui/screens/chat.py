@@ -229,6 +229,7 @@ class ChatScreen(Screen[None]):
         await self.following.poll()
         await self.sending.advance()
         self.drafting.poll()
+        self.lens.poll()
         if self._ticks % _STATUS_TICKS == 0:
             self.refresh_meters()
         if self._ticks % _PANEL_TICKS == 0:
