@@ -108,6 +108,15 @@ ACTIONS: tuple[Action, ...] = (
         "chats",
         slash="sessions",
     ),
+    Action(
+        "chat.model",
+        ("ctrl+l",),
+        "Another model: recent ones, your list, downloads",
+        "chat",
+        "Chat",
+        slash="model",
+        argument="[PATH]",
+    ),
     Action("chat.system", (), "System prompt of this chat", "chat", "Chat", slash="system", argument="[TEXT]"),
     Action("chat.compact", (), "Sum up the older messages to make room", "chat", "Chat", slash="compact"),
     Action(

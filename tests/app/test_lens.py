@@ -17,7 +17,7 @@ from qwen3_chat.app.chat.lens import alternatives, entropy, facts, level, surpri
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import EngineOptions, SamplingOptions
 from qwen3_chat.app.chat.scoring import Scoring
-from qwen3_chat.app.chat.trace import Told, TokenTrace, Top
+from qwen3_chat.app.chat.trace import TokenTrace, Told, Top
 from qwen3_chat.app.chat.turn import Turn
 from qwen3_chat.engine import Engine, SamplingParams
 

@@ -31,6 +31,7 @@ from qwen3_chat.app.tui.control.loading import Loading
 from qwen3_chat.app.tui.control.messages import Messages
 from qwen3_chat.app.tui.control.replies import Replies
 from qwen3_chat.app.tui.control.sending import Sending
+from qwen3_chat.app.tui.control.switching import Switching
 from qwen3_chat.app.tui.control.views import Views
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.meters import Meters
@@ -73,7 +74,7 @@ class ChatScreen(Screen[None]):
         self.sending, self.editing, self.budget_line = Sending(self), Editing(self), BudgetLine(self)
         self.messages, self.replies, self.choices = Messages(self), Replies(self), Choices(self)
         self.views, self.drafting, self.chats = Views(self), Drafting(self), Chats(self)
-        self.lens = Lens(self)
+        self.switching, self.lens = Switching(self), Lens(self)
         self._history = history
         self._meters = Meters(session)
         self._ticks = 0
@@ -143,7 +144,8 @@ class ChatScreen(Screen[None]):
 
     @property
     def _parts(self) -> tuple[object, ...]:
-        return self.messages, self.replies, self.choices, self.chats, self.views, self.lens, self.prompt.area
+        parts = self.messages, self.replies, self.choices, self.chats, self.switching, self.views, self.lens
+        return *parts, self.prompt.area
 
     async def action_turn_stop(self) -> None:
         """Esc, from the outside in: what lies over the chat, the message cursor, an edit, the reply, the load."""
