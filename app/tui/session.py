@@ -86,6 +86,17 @@ class Session:
         """Tokens of this conversation that the KV cache holds."""
         return len(self._cache) if self._cache is not None else 0
 
+    @property
+    def kv_ids(self) -> list[int]:
+        """Those tokens."""
+        return self._cache.tokens if self._cache is not None else []
+
+    @property
+    def at_rest(self) -> bool:
+        """The engine does nothing, not even in the background."""
+        idle = self._idle is None or self._idle.done
+        return self.ready and idle and self.scoring is None and not self._leaving and not self.keeper.asking
+
     def adopt(self, model: ChatModel) -> None:
         """The loader is done: this is the model."""
         self.model, self.folder, self.replacement = model, model.path, None

@@ -48,15 +48,19 @@ class Lens(Part):
         if self._message is None:
             self.chat.say("there is no reply yet to look at")
             return
-        self._panel.toggle()
+        self._toggle()
         self.refresh()
         self.chat.set_focus(self._text)
+
+    def _toggle(self) -> None:
+        self._panel.toggle()
+        self.chat.set_class(self._panel.is_open, "-lens")
 
     def close(self) -> bool:
         """Close it. False if it was not open."""
         if not self._panel.is_open:
             return False
-        self._panel.toggle()
+        self._toggle()
         self.chat.set_focus(self.prompt.area)
         return True
 
