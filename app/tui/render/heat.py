@@ -86,8 +86,9 @@ def heat_map(
     for number, layer in enumerate(layers):
         line = Line((f"{number:>2} ", muted))
         for at in used:
-            line.add(f"{layer[at] / 1e3:>{_CELL}.0f}", styles[_step(layer[at], hottest)])
-        line.add(f"{format.milliseconds(sum(layer)):>{_TOTAL}}", plain)
+            figure = f"{layer[at] / 1e3:.0f}" if hottest else format.UNKNOWN
+            line.add(f"{figure:>{_CELL}}", styles[_step(layer[at], hottest)])
+        line.add(f"{format.milliseconds(sum(layer)) if hottest else format.UNKNOWN:>{_TOTAL}}", plain)
         if past >= 6:
             samples = [sample[number] for sample in history if number < len(sample)]
             line.gap(2).add(format.sparkline(samples, past), Style(color=palette.accent))

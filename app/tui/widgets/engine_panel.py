@@ -31,7 +31,7 @@ class EnginePanel(VerticalScroll, can_focus=False):
 
     DEFAULT_CSS = """
     EnginePanel {
-        width: 46; max-width: 50%; height: 1fr; display: none; padding: 0 0 0 1;
+        width: 46; max-width: 50%; height: 1fr; display: none; padding: 0 1;
         border-left: solid $foreground 25%; scrollbar-size-vertical: 1;
     }
     EnginePanel.-open { display: block; }

@@ -21,7 +21,7 @@ from textual.widget import Widget
 
 from qwen3_chat.app.chat.lens import Alternative, TokenFacts, level, logprob_of, surprises
 from qwen3_chat.app.tui import format
-from qwen3_chat.app.tui.actions import bindings
+from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.tokens import TokenLines, TokenTexts
 
@@ -35,7 +35,7 @@ class TokenLens(Vertical, can_focus=False):
 
     DEFAULT_CSS = """
     TokenLens {
-        width: 46; max-width: 50%; height: 1fr; display: none; padding: 0 0 0 1; border-left: solid $foreground 25%;
+        width: 46; max-width: 50%; height: 1fr; display: none; padding: 0 1; border-left: solid $foreground 25%;
     }
     TokenLens.-open { display: block; }
     """
