@@ -80,7 +80,8 @@ class EngineView:
     speeds: tuple[float, ...]  # tokens/s
     slowest_ns: float | None  # 99 of 100 decode steps of the newest reply took no longer
     read_speed: float | None  # bytes/s that decoding the newest reply has read
-    memory_speed: float | None  # bytes/s that the machine can read; None: not measured yet
+    memory_speed: float | None  # bytes/s that the machine can read; None: not measured yet, or read by a GPU
+    on_cpu: bool
 
     @property
     def layer_totals(self) -> tuple[float, ...]:
@@ -137,7 +138,13 @@ def look(
         slowest_ns=percentile(reply.step_ns, P99),
         read_speed=read_speed(reply.stats, memory.weights_per_step, memory.kv_bytes_per_token),
         memory_speed=memory_speed,
+        on_cpu=on_cpu(engine),
     )
+
+
+def on_cpu(engine: Engine) -> bool:
+    """All of its devices are the machine's own cores."""
+    return all(device.startswith("cpu") for device in engine.devices)
 
 
 def layers_of(profile: Profile) -> tuple[tuple[float, ...], ...]:

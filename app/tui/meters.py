@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qwen3_chat.app.chat.memory_speed import MemorySpeed
 from qwen3_chat.app.chat.prefix import Span, spans
 from qwen3_chat.app.tui import format
-from qwen3_chat.app.tui.engine_view import EngineView, KvView, ReplyFigures, look, segments_of
+from qwen3_chat.app.tui.engine_view import EngineView, KvView, ReplyFigures, look, on_cpu, segments_of
 from qwen3_chat.app.tui.widgets.status_line import Activity, Status
 from qwen3_chat.models.errors import Qwen3Error
 
@@ -104,7 +104,7 @@ class Meters:
     def _limit(self) -> float | None:
         """The machine's memory speed, which is measured when there is nothing else to do."""
         model = self._session.model
-        if model is None:
+        if model is None or not on_cpu(model.engine):
             return None
         if self._memory_speed is None:
             from qwen3_chat.engine import measure_reads

@@ -184,7 +184,7 @@ def _bandwidth(view: EngineView, palette: Palette, width: int) -> list[Line]:
     facts = [(f"{view.read_speed / 1e9:.1f}", " GB/s")]
     if view.memory_speed is not None and view.memory_share is not None:
         facts.append((f"{100 * view.memory_share:.0f}%", f" of memory's {view.memory_speed / 1e9:.1f}"))
-    else:
+    elif view.on_cpu:
         facts.append(("", "memory's speed is measured at rest"))
     return _rows("reads", facts, palette, width)
 

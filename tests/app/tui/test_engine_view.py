@@ -154,6 +154,7 @@ def view(segments: tuple[Segment, ...] = (), why: str = "") -> EngineView:
         slowest_ns=None,
         read_speed=None,
         memory_speed=None,
+        on_cpu=True,
     )
 
 
