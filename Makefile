@@ -3,7 +3,7 @@
 # make test-full the same with all that takes long
 # make sanitize  run the native tests under ASan, UBSan, TSan  ARGS="-R golden ..."
 # make lint      ruff, mypy, clang-format, import-linter       make format rewrites what can be rewritten
-# make bench     measure the engine on MODEL, and put the figures into README.md
+# make bench     measure the engine on MODEL, and put the figures into README.md; then what the full screen costs
 # make gpu-check build for this machine's GPUs and run, check and time everything on them; needs no network
 #
 # Everything lives in $(VENV) and $(BUILD); stamp files there make a second call quick.
@@ -47,6 +47,8 @@ chat: $(STAMPS)/chat
 bench: $(STAMPS)/chat
 	@$(BIN)/qwen3-chat bench $(if $(MODEL),--model "$(MODEL)") $(ARGS) --markdown | tee /dev/stderr \
 	  | $(BIN)/python .ci/splice.py README.md measured
+	$(BIN)/python tests/benchmarks/tui.py load
+	$(if $(MODEL),$(BIN)/python tests/benchmarks/tui.py decode --model "$(MODEL)")
 
 # The models of the tests are so small that torch is much quicker on one thread. ARGS="-n 0" runs them in one process.
 PYTEST = OMP_NUM_THREADS=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native \
