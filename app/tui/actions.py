@@ -150,7 +150,7 @@ ACTIONS: tuple[Action, ...] = (
     _message("message.newer", "]", "The next version of it"),
     _message("message.branch", "b", "Branch: go on from here, leave what follows", "branch", "branch"),
     _message("message.code", "c", "Copy its next code block", "code", "code"),
-    _message("message.thinking", "t", "Unfold or fold the thinking", "thinking"),
+    _message("message.thinking", "t", "Unfold or fold thinking, or a long message", "thinking"),
     _lens("lens.next", ("right", "l"), "Next token", "token"),
     _lens("lens.previous", ("left", "h"), "Token before"),
     _lens("lens.down", ("j",), "A line down"),

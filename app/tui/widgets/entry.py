@@ -257,4 +257,4 @@ class Entry(Widget, can_focus=True):
         self.notify("Copied", timeout=2, markup=False)
 
     def action_message_thinking(self) -> None:
-        """Only replies have thinking to unfold."""
+        """Only some entries have something to unfold."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scene import (
     ask,
+    idle,
     press_text,
     prompt_text,
     replies,
@@ -29,6 +30,25 @@ async def test_thinking_unfolds_by_key_and_by_mouse() -> None:
         await pilot.press("escape")
         await press_text(pilot, "t")
         assert prompt_text(app) == "t"
+
+
+async def test_a_long_message_is_folded_and_words_are_found_in_what_is_not_shown() -> None:
+    app = window(scene("Yes."))
+    async with app.run_test(size=(80, 40)) as pilot:
+        app.chat.prompt.area.load_text("\n".join(f"line {number}" for number in range(40)))
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: idle(app) and bool(replies(app)))
+        screen = screen_text(app)
+        assert "line 11" in screen and "line 12" not in screen and "28 more lines" in screen
+        await pilot.press("alt+up", "k", "t")
+        await wait_until(pilot, lambda: "line 39" in screen_text(app))
+        await pilot.press("t")
+        await wait_until(pilot, lambda: "line 39" not in screen_text(app))
+        assert app.chat.transcript.entries[0].copy_text.endswith("line 39")
+        await pilot.press("escape", "ctrl+f")
+        await press_text(pilot, "line 30")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: screen_text(app).count("line 30") == 2)  # typed, and found
 
 
 async def test_the_message_cursor_copies_the_source() -> None:
