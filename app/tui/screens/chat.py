@@ -64,7 +64,7 @@ class ChatScreen(Screen[None]):
     """One conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 (Textual's own type)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide"), (160, "-huge")]  # noqa: RUF012 (Textual's own type)
 
     def __init__(self, session: Session, clock: Callable[[], float], keymap: Keymap, history: PromptHistory) -> None:
         super().__init__()
@@ -243,7 +243,8 @@ class ChatScreen(Screen[None]):
         self._meters.sample(now)
         message = self._message if now < self._message_until else ""
         self.query_one(HeaderLine).title = self.session.title
-        self.query_one(StatusLine).status = self._meters.status(message, self._ticks // _BEAT_TICKS % 2 == 0)
+        beat = self.app.animation_level == "none" or self._ticks // _BEAT_TICKS % 2 == 0
+        self.query_one(StatusLine).status = self._meters.status(message, beat)
         self.query_one(HintLine).running = self.session.busy
 
     def refresh_panel(self) -> None:
