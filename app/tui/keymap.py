@@ -29,6 +29,8 @@ _TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "chat", "prompt"),
     ("app", "chat", "message"),
     ("app", "chat", "lens"),
+    ("app", "sessions"),
+    ("app", "settings"),
 )
 _SPELLED = {
     "solidus": "slash",
