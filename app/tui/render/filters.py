@@ -33,8 +33,11 @@ _SIGNS = {
     **dict.fromkeys("↑▲▴△", "^"),
     **dict.fromkeys("↓▼▾▽", "v"),
     **dict.fromkeys("↔⇔", "="),
-    **dict.fromkeys("●◆■◼◉⬤", "*"),
-    **dict.fromkeys("○◇□◻◌◦", "o"),
+    **dict.fromkeys("◆◇", "*"),  # a reply, being written, stopped: told apart
+    **dict.fromkeys("●◉⬤", "o"),
+    **dict.fromkeys("○◌◦", "."),
+    **dict.fromkeys("■◼", "#"),
+    **dict.fromkeys("□◻", "o"),
     **dict.fromkeys("✗✘✕×", "x"),
     **dict.fromkeys("✓✔☑", "v"),
     **dict.fromkeys("·•‧∙⋅", "."),

@@ -29,8 +29,11 @@ class SettingsScreen(ModalScreen[None]):
     """One row a setting. Saving is a step of its own: what is tried out need not stay."""
 
     CSS = """
-    SettingsScreen .dialog { width: 100; height: 100%; max-height: 100%; }
+    SettingsScreen .dialog { width: 100; height: 100%; max-height: 100%; padding: 0 2; }
+    SettingsScreen .dialog-title { margin-bottom: 0; }
+    SettingsScreen.-narrow .dialog { max-width: 100%; padding: 0 1; }
     SettingsScreen .section { color: $accent; text-style: bold; margin-top: 1; }
+    SettingsScreen VerticalScroll { scrollbar-size-vertical: 1; }
     SettingsScreen .row { height: 1; }
     SettingsScreen .row > Label { width: 19; color: $foreground 70%; }
     SettingsScreen .row > Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; }
@@ -39,14 +42,14 @@ class SettingsScreen(ModalScreen[None]):
     SettingsScreen .row > Chooser { width: 1fr; }
     SettingsScreen .origin { width: 31; padding-left: 2; color: $foreground 60%; text-wrap: nowrap; }
     SettingsScreen.-narrow .origin { display: none; }
-    SettingsScreen #told { height: 2; margin-top: 1; color: $foreground 70%; }
+    SettingsScreen #told { height: 2; color: $foreground 70%; }
     SettingsScreen #told.-wrong { color: $error; }
     SettingsScreen.-narrow #told { height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", show=False, priority=True),
-        Binding("up", "app.focus_previous", "Setting above", show=False),
-        Binding("down,enter", "app.focus_next", "Setting below", show=False),
+        Binding("up", "app.focus_previous", "Setting above", show=False, priority=True),
+        Binding("down,enter", "app.focus_next", "Setting below", show=False, priority=True),
         *bindings("settings"),
     ]
 
@@ -98,7 +101,7 @@ class SettingsScreen(ModalScreen[None]):
             return Chooser(words, place, id=_PREFIX + setting.name)
         return Input(
             self._written(setting),
-            placeholder=setting.open or "as the model recommends",
+            placeholder=setting.open or "as recommended",
             id=_PREFIX + setting.name,
             compact=True,
             select_on_focus=False,
