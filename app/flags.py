@@ -139,6 +139,7 @@ def chat_options(arguments: argparse.Namespace, chosen: Settings) -> ChatOptions
         engine=EngineOptions(**_fields(chosen, "engine")),
         sampling=SamplingOptions(**_fields(chosen, "sampling")),
         thinking=chosen.value("think"),
+        must_think=chosen.held["think"].origin.startswith("--"),
         system=chosen.value("system"),
         is_demo=model is None,
         continue_last=arguments.continue_last,

@@ -87,7 +87,8 @@ def load(options: ChatOptions) -> ChatModel:
         if reason := why_no_gpu():
             sys.stderr.write(f"running on {','.join(model.engine.devices)}: {reason}\n")
     try:
-        model.check_thinking(options.thinking)
+        if options.must_think:
+            model.check_thinking(options.thinking)
     except OptionError:
         model.close()
         raise

@@ -52,6 +52,7 @@ class ChatOptions:
     engine: EngineOptions = field(default_factory=EngineOptions)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     thinking: bool | None = None  # --think / --no-think; None: think if the template can
+    must_think: bool = True  # a model that cannot do as `thinking` says is refused; False: it does what it can
     system: str | None = None
     is_demo: bool = False  # `model` is the bundled demo checkpoint
     continue_last: bool = False  # -c: go on with the chat that was used last

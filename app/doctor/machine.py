@@ -50,6 +50,7 @@ def _memory(proc: Path, cgroup: Path) -> Finding:
 
 
 def _gpu(proc: Path, dev: Path) -> Finding:
+    """The driver as the system has it, and what the engine says of it."""
     devices = sorted(path.name for path in dev.glob("nvidia[0-9]*"))
     driver = next(iter(_lines(proc / "driver/nvidia/version")), "")
     if not devices and not driver:
@@ -57,7 +58,13 @@ def _gpu(proc: Path, dev: Path) -> Finding:
     version = next((word for word in driver.split() if word[:1].isdigit() and "." in word), "unknown")
     if not devices:
         return note("gpu", f"NVIDIA driver {version}, and no device", "give the container its GPUs, as with --gpus all")
-    return good("gpu", f"NVIDIA driver {version}, {', '.join(devices)}")
+    what = f"NVIDIA driver {version}, {', '.join(devices)}"
+    try:
+        from qwen3_chat.engine import why_no_gpu
+    except ImportError:  # `installation` says so
+        return note("gpu", what, "first the engine has to be built")
+    reason = why_no_gpu()
+    return good("gpu", what) if reason is None else note("gpu", f"{what}; not used", reason)
 
 
 def _lines(path: Path) -> list[str]:

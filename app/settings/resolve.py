@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from qwen3_chat.app.chat.errors import SettingsError
 from qwen3_chat.app.settings.config_file import Config, Written, config_file
 from qwen3_chat.app.settings.kinds import Value
 from qwen3_chat.app.settings.nearest import meant
-from qwen3_chat.app.settings.schema import SETTINGS, VARIABLE
+from qwen3_chat.app.settings.schema import BY_NAME, SETTINGS, VARIABLE
 
-__all__ = ["DEFAULT", "PROFILE_VARIABLE", "Held", "Settings", "resolve"]
+__all__ = ["DEFAULT", "HERE", "PROFILE_VARIABLE", "Held", "Settings", "resolve"]
 
 DEFAULT = "default"
+HERE = "changed here"
 PROFILE_VARIABLE = f"{VARIABLE}PROFILE"
 
 
@@ -36,10 +37,32 @@ class Settings:
     )
     config: Config = field(default_factory=lambda: Config(config_file()))
     profile: str | None = None
+    given: Mapping[str, Held] = field(default_factory=dict)  # by flags and variables, before any file
+
+    @classmethod
+    def of(cls, given: Mapping[str, Held], config: Config, profile: str | None) -> Settings:
+        """What was given, else what the profile says, else the file, else the default."""
+        chosen = config.profiles[profile] if profile is not None else {}
+        held = {}
+        for setting in SETTINGS:
+            name = setting.name
+            if name in given:
+                held[name] = given[name]
+            elif name in chosen:
+                held[name] = Held(chosen[name].value, f"profile {profile}, {_place(config.source, chosen[name])}")
+            elif name in config.values:
+                held[name] = Held(config.values[name].value, _place(config.source, config.values[name]))
+            else:
+                held[name] = Held(setting.default, DEFAULT)
+        return cls(held, config, profile, given)
 
     def value(self, name: str) -> Any:
         """Of the kind that the schema says, or None."""
         return self.held[name].value
+
+    def changed(self, name: str, value: Value | None) -> Settings:
+        """The same with another value, by the person at the keyboard."""
+        return replace(self, held={**self.held, name: Held(value, HERE)})
 
 
 def resolve(
@@ -49,25 +72,14 @@ def resolve(
 
     `flags`: by the settings' names, already checked; None: not given. `profile`: as chosen by its flag.
     """
-    variables = _variables(environment)
-    name, chosen = _profile(profile, environment, config)
-    held = {}
-    for setting in SETTINGS:
-        flag = flags.get(setting.name)
-        if flag is not None:
-            held[setting.name] = Held(flag, f"--no-{setting.name}" if flag is False else setting.flag)
-        elif setting.name in variables:
-            held[setting.name] = Held(variables[setting.name], setting.variable)
-        elif (written := chosen.get(setting.name)) is not None:
-            held[setting.name] = Held(written.value, f"profile {name}, {_place(config.source, written)}")
-        elif (written := config.values.get(setting.name)) is not None:
-            held[setting.name] = Held(written.value, _place(config.source, written))
-        else:
-            held[setting.name] = Held(setting.default, DEFAULT)
-    return Settings(held, config, name)
+    given = _variables(environment)
+    for name, value in flags.items():
+        if value is not None:
+            given[name] = Held(value, f"--no-{name}" if value is False else BY_NAME[name].flag)
+    return Settings.of(given, config, _profile(profile, environment, config))
 
 
-def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
+def _variables(environment: Mapping[str, str]) -> dict[str, Held]:
     """What the environment sets; an empty variable sets nothing."""
     known = {setting.variable: setting for setting in SETTINGS}
     found = {}
@@ -78,25 +90,21 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
             hint = meant(variable, [*known, PROFILE_VARIABLE])
             raise SettingsError(f"{variable} in the environment: there is no such setting{hint}; correct or unset it")
         try:
-            found[known[variable].name] = known[variable].kind.parse(text)
+            found[known[variable].name] = Held(known[variable].kind.parse(text), variable)
         except ValueError as error:
             raise SettingsError(f"{variable} in the environment: {error}; correct or unset it") from None
     return found
 
 
-def _profile(
-    flag: str | None, environment: Mapping[str, str], config: Config
-) -> tuple[str | None, Mapping[str, Written]]:
-    """The name and the values of the profile that was chosen, by the flag, the variable or the file."""
+def _profile(flag: str | None, environment: Mapping[str, str], config: Config) -> str | None:
+    """The profile that was chosen, by the flag, the variable or the file."""
     variable = environment.get(PROFILE_VARIABLE) or None
     name = flag or variable or config.profile
-    if name is None:
-        return None, {}
-    if name not in config.profiles:
-        who = "--profile" if flag else f"{PROFILE_VARIABLE} in the environment" if variable else f"{config.source}"
-        remedy = f"it is made by a table [profile.{name}] in {config.source}"
+    if name is not None and name not in config.profiles:
+        who = "--profile" if flag else f"{PROFILE_VARIABLE} in the environment"
+        remedy = f"a table [profile.{name}] in {config.source} makes one"
         raise SettingsError(f"{who}: there is no profile {name!r}{meant(name, config.profiles)}; {remedy}")
-    return name, config.profiles[name]
+    return name
 
 
 def _place(source: Path, written: Written) -> str:

@@ -65,7 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
         "model",
         "a checkpoint folder (config.json, tokenizer.json, safetensors), a .gguf file, or a name on the hub such as "
         "Qwen/Qwen3-0.6B or owner/name:file.gguf, with @revision: what is not there is downloaded",
-        open="the small demo model that is bundled",
+        open="the bundled demo",
         holds="from the next start",
     ),
     Setting("system", "chat", Words(), "system prompt", "system prompt", open="none", holds="from the next start"),
@@ -75,7 +75,7 @@ SETTINGS: tuple[Setting, ...] = (
         Switch(),
         "thinking",
         "think before answering",
-        open="if the model can",
+        open="if it can",
         off="answer at once",
     ),
     Setting(
@@ -113,11 +113,9 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(0, 2**64 - 1),
         "seed",
         "the same seed gives the same reply",
-        open="new for every reply",
+        open="always new",
     ),
-    Setting(
-        "max-tokens", "sampling", Whole(1, _MANY), "longest reply", "tokens of one reply", open="to the context's end"
-    ),
+    Setting("max-tokens", "sampling", Whole(1, _MANY), "longest reply", "tokens of one reply", open="all that fits"),
     Setting(
         "thinking-budget",
         "sampling",
@@ -132,7 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
         Whole(2, _MANY),
         "context",
         "tokens, prompt and reply together",
-        open="what the model has and the memory allows",
+        open="all that fits",
         holds="for the next model",
     ),
     Setting(

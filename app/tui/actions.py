@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Scope = Literal["app", "chat", "prompt", "message", "lens"]
+Scope = Literal["app", "chat", "prompt", "message", "lens", "sessions", "settings"]
 Need = Literal["", "switch", "thoughts"]  # of the checkpoint: a switch for thinking; any thinking at all
 
 
@@ -49,6 +49,13 @@ def _lens(id: str, keys: tuple[str, ...], title: str, hint: str = "") -> Action:
     """On the token cursor, while the lens has the focus."""
     return Action(id, keys, title, "lens", "Token lens", hint, palette=False, priority=False)
 
+
+def _over(scope: Scope, id: str, key: str, title: str) -> Action:
+    """On a screen that lies over the chat."""
+    return Action(f"{scope}.{id}", (key,), title, scope, f"On the screen of {_SCREENS[scope]}", palette=False)
+
+
+_SCREENS: dict[Scope, str] = {"sessions": "saved chats", "settings": "settings"}
 
 ACTIONS: tuple[Action, ...] = (
     _prompt("prompt.send", ("enter",), "Send the message", "send"),
@@ -133,6 +140,7 @@ ACTIONS: tuple[Action, ...] = (
         "tokens",
         slash="lens",
     ),
+    Action("view.settings", ("f6",), "Settings, and where they come from", "chat", "View", slash="settings"),
     Action("view.theme", (), "Theme", "chat", "View", slash="theme"),
     Action("view.page_up", ("pageup",), "Scroll up a page", "chat", "View", palette=False),
     Action("view.page_down", ("pagedown",), "Scroll down a page", "chat", "View", palette=False),
@@ -167,6 +175,12 @@ ACTIONS: tuple[Action, ...] = (
         "app.interrupt", ("ctrl+c",), "Copy the selection; else stop; else twice to quit", "app", "Chat", palette=False
     ),
     _prompt("prompt.end_of_input", ("ctrl+d",), "Quit when the prompt is empty", group="Chat"),
+    _over("sessions", "rename", "ctrl+r", "Rename the chat"),
+    _over("sessions", "delete", "ctrl+d", "Delete it"),
+    _over("sessions", "undo", "ctrl+z", "Take the last deletion back"),
+    _over("sessions", "export", "ctrl+e", "Write it into a file"),
+    _over("settings", "save", "ctrl+s", "Save the changes in config.toml"),
+    _over("settings", "reset", "ctrl+r", "The default for this setting"),
     Action("app.quit_chat", ("ctrl+q",), "Quit", "app", "Chat", slash="quit"),
 )
 

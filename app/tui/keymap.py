@@ -29,6 +29,8 @@ _TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "chat", "prompt"),
     ("app", "chat", "message"),
     ("app", "chat", "lens"),
+    ("app", "sessions"),
+    ("app", "settings"),
 )
 _SPELLED = {
     "solidus": "slash",
@@ -49,6 +51,7 @@ class Keymap:
 
     def __init__(self, changes: Mapping[str, tuple[str, ...]] | None = None) -> None:
         """`changes` replace the registry's keys action by action; they are checked by `from_config`."""
+        self.spelled_out = False  # keys are written in words, without signs such as ↑
         keys = {action.id: action.keys for action in ACTIONS} | dict(changes or {})
         self._keys = {name: tuple(normal(key) for key in several) for name, several in keys.items()}
         self._actions = {
@@ -88,8 +91,11 @@ class Keymap:
 
     def shown(self, action_id: str) -> str:
         """Its first key as written for people; "" without one."""
-        keys = self._keys[action_id]
-        return key_name(keys[0]) if keys else ""
+        return next(iter(self.names(action_id)), "")
+
+    def names(self, action_id: str) -> list[str]:
+        """All its keys as written for people."""
+        return [key_name(key, spelled_out=self.spelled_out) for key in self._keys[action_id]]
 
     def action(self, scope: Scope, key: str) -> Action | None:
         """What a key does in a scope."""
@@ -116,10 +122,10 @@ def _spelled(character: str) -> str:
     return _SPELLED.get(name, name)
 
 
-def key_name(key: str) -> str:
+def key_name(key: str, *, spelled_out: bool = False) -> str:
     """A key as it is written for people: `ctrl+j` is ^J, `alt+up` is alt+↑, `full_stop` is a full stop."""
     *modifiers, last = key.split("+")
-    name = _SHOWN.get(last, _characters().get(last, last))
+    name = _characters().get(last, last) if spelled_out else _SHOWN.get(last, _characters().get(last, last))
     if last.startswith("f") and last[1:].isdigit():
         name = last.upper()
     if modifiers == ["ctrl"] and len(name) == 1:

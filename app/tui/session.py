@@ -55,11 +55,12 @@ class Session:
         from qwen3_chat.app.chat.model import ChatModel
 
         model = ChatModel.load(obtain(self.options.model, progress), self.options.engine, progress)
-        wish = self.options.thinking
-        if wish is not None and model.thinks(wish) != wish:
+        try:
+            if self.options.must_think:
+                model.check_thinking(self.options.thinking)
+        except OptionError:
             model.close()
-            flag, habit = ("--think", "never thinks") if wish else ("--no-think", "always thinks")
-            raise OptionError(f"{flag}: {model.name} {habit}; leave the flag out")
+            raise
         return model
 
     @property

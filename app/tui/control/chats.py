@@ -31,7 +31,7 @@ class Chats(Part):
             self.chat.say("this window keeps no chats" if keeper.problem is None else "chats cannot be saved")
             return
         keeper.history.save(self.session.conversation)
-        self.chat.app.push_screen(SessionsScreen(keeper.history), self._chosen)
+        self.chat.app.push_screen(SessionsScreen(keeper.history, self.chat.keymap), self._chosen)
 
     async def _chosen(self, chat: ChatSummary | None) -> None:
         history = self.session.keeper.history

@@ -22,6 +22,7 @@ class Following(Part):
         super().__init__(chat)
         self.stream: ReplyStream | None = None  # None: nothing is written, and all that was is painted
         self._noted_loop = False
+        self._began = 0.0  # s, by the chat's clock
 
     async def follow(self, turn: Turn) -> None:
         """Show a reply while it is written. The message cursor goes with it, if there is one."""
@@ -32,7 +33,7 @@ class Following(Part):
         entry = self.transcript.entry_of(turn.message)
         assert isinstance(entry, AssistantMessage)
         self.stream = ReplyStream(turn, entry, self.transcript.shows, self.chat.clock)
-        self._noted_loop = False
+        self._noted_loop, self._began = False, self.chat.clock()
         if cursor is not None:
             self.chat.set_focus(entry)
         self.transcript.latest()
@@ -49,6 +50,7 @@ class Following(Part):
         if self.stream is None:
             return
         if self.stream.poll():
+            self._tell_elsewhere(self.stream.turn)
             self.stream = None
             if not self.chat.sending.waits:
                 self.session.rest()
@@ -59,6 +61,14 @@ class Following(Part):
         elif not self._noted_loop and self.stream.turn.loops:
             self._noted_loop = True
             await self.transcript.add(self._loop_note())
+
+    def _tell_elsewhere(self, turn: Turn) -> None:
+        """Whoever looks at another window learns from the terminal that a long reply is there."""
+        took = self.chat.clock() - self._began
+        message = turn.message
+        if message.state != "stopped":
+            what = "The reply failed" if message.state == "error" else "The reply is there"
+            self.chat.post_message(self.chat.ReplyEnded(f"{what}: {self.session.title}", took))
 
     def _loop_note(self) -> Note:
         stop, panel = self.chat.keymap.shown("turn.stop"), self.chat.keymap.shown("turn.sampling")

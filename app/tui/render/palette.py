@@ -1,4 +1,4 @@
-"""The colours of the transcript, taken from the app's theme, and the two themes the app brings along."""
+"""The colours of the transcript, taken from the app's theme, and the themes that the app brings along."""
 
 from __future__ import annotations
 
@@ -45,12 +45,45 @@ LIGHT = Theme(
     variables={"input-selection-background": "#5a48d0 25%"},
 )
 
+CONTRAST = Theme(  # every colour of text has 7 : 1 and more against the background
+    name="qwen-contrast",
+    dark=True,
+    primary="#ffe14d",
+    secondary="#7fe7ff",
+    accent="#ffe14d",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#000000",
+    success="#7dff9a",
+    warning="#ffc266",
+    error="#ffa3a3",
+    variables={"input-selection-background": "#ffe14d 45%"},
+)
+TERMINAL = Theme(  # stands for the terminal's own colours: `filters.ColourFilter` puts them in the place of these
+    name="qwen-terminal",
+    dark=True,
+    primary="#ff5fff",
+    secondary="#5fffff",
+    accent="#ff5fff",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#0a0a0a",
+    panel="#141414",
+    success="#5fff5f",
+    warning="#ffd75f",
+    error="#ff5f5f",
+    variables={"input-selection-background": "#ff5fff 40%"},
+)
+THEMES = {"dark": DARK, "light": LIGHT, "contrast": CONTRAST, "terminal": TERMINAL}  # as the setting names them
+
 
 @dataclass(frozen=True, slots=True)
 class Palette:
     """Colours as `#rrggbb`. Hashable: strips are cached per palette."""
 
     dark: bool
+    strong: bool  # nothing is too faint to be read without effort
     foreground: str
     background: str
     surface: str
@@ -86,10 +119,12 @@ class Palette:
         background = solid("background", "#14151b" if theme.dark else "#fbfaf8")
 
         def mixed(share: float) -> str:
-            return foreground.blend(background, share, alpha=1).hex6
+            return foreground.blend(background, share / 3 if strong else share, alpha=1).hex6
 
+        strong = theme.name == CONTRAST.name
         return cls(
             dark=theme.dark,
+            strong=strong,
             foreground=foreground.hex6,
             background=background.hex6,
             surface=solid("surface", background.hex6).hex6,
@@ -105,7 +140,7 @@ class Palette:
     @property
     def code_theme(self) -> str:
         """A Pygments style that goes with the palette."""
-        return "one-dark" if self.dark else "friendly"
+        return "lightbulb" if self.strong else "one-dark" if self.dark else "friendly"
 
     def found(self, *, chosen: bool) -> Style:
         """How words that were looked for are marked. Without colour, too, the chosen ones stand out."""

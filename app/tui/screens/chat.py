@@ -14,6 +14,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import TextArea
 
@@ -64,7 +65,14 @@ class ChatScreen(Screen[None]):
     """One conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide"), (160, "-huge")]  # noqa: RUF012 (Textual's own type)
+
+    class ReplyEnded(Message):
+        """A reply has come to its end, by itself."""
+
+        def __init__(self, what: str, seconds: float) -> None:
+            super().__init__()
+            self.what = what
+            self.seconds = seconds
 
     def __init__(self, session: Session, clock: Callable[[], float], keymap: Keymap, history: PromptHistory) -> None:
         super().__init__()
@@ -244,7 +252,8 @@ class ChatScreen(Screen[None]):
         self._meters.sample(now)
         message = self._message if now < self._message_until else ""
         self.query_one(HeaderLine).title = self.session.title
-        self.query_one(StatusLine).status = self._meters.status(message, self._ticks // _BEAT_TICKS % 2 == 0)
+        beat = self.app.animation_level == "none" or self._ticks // _BEAT_TICKS % 2 == 0
+        self.query_one(StatusLine).status = self._meters.status(message, beat)
         self.query_one(HintLine).running = self.session.busy
 
     def refresh_panel(self) -> None:

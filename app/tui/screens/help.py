@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from qwen3_chat.app.tui.actions import ACTIONS, available
-from qwen3_chat.app.tui.keymap import Keymap, key_name
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.render.palette import Palette
 
 _WITH_IDS = 90  # cells; on a narrower screen the ids would leave no room for the words
@@ -57,7 +57,7 @@ def help_text(
         table.add_column(ratio=1)
         table.add_column(style=faint, justify="right", no_wrap=True)
         for action in actions:
-            ways = [key_name(key) for key in keymap.keys(action.id)] + ([f"/{action.slash}"] if action.slash else [])
+            ways = keymap.names(action.id) + ([f"/{action.slash}"] if action.slash else [])
             keys = "  " + (", ".join(ways) or keymap.shown("view.palette"))
             table.add_row(Text(keys), Text(action.title), action.id if with_ids else "")
         parts += [Text(group, heading), table, Text()]

@@ -21,6 +21,8 @@ from textual.widgets.option_list import Option
 from qwen3_chat.app.chat.errors import HistoryError
 from qwen3_chat.app.chat.history import FORMATS, ChatHit, ChatSummary, ExportFormat, History, export, file_name, snippet
 from qwen3_chat.app.tui import format
+from qwen3_chat.app.tui.bindings import bindings
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
 
@@ -28,7 +30,7 @@ Mode = Literal["search", "rename", "export"]
 
 _PAUSE_S = 0.1  # after the last key, before the search
 _MOST = 100  # chats in the list, so that it follows the keys; a search finds the others
-_HINTS = ("⏎ open", "^R rename", "^D delete", "^Z undo", "^E export", "esc back")
+_HINTS = ("rename", "delete", "undo", "export")
 _SNIPPET = 200  # characters; the list cuts them to its width
 
 
@@ -41,10 +43,7 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         Binding("down", "move(1)", "Down", show=False, priority=True),
         Binding("pageup", "move(-10)", "Up", show=False, priority=True),
         Binding("pagedown", "move(10)", "Down", show=False, priority=True),
-        Binding("ctrl+r", "rename", "Rename", show=False, priority=True, id="sessions.rename"),
-        Binding("ctrl+d", "delete", "Delete", show=False, priority=True, id="sessions.delete"),
-        Binding("ctrl+z", "undo", "Undo", show=False, priority=True, id="sessions.undo"),
-        Binding("ctrl+e", "export", "Export", show=False, priority=True, id="sessions.export"),
+        *bindings("sessions"),
     ]
     CSS = """
     SessionsScreen .dialog { width: 96; height: 100%; max-height: 100%; }
@@ -56,9 +55,10 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
     SessionsScreen #told { height: 1; margin-top: 1; color: $foreground 60%; }
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, keymap: Keymap) -> None:
         super().__init__()
         self._history = history
+        self._keymap = keymap
         self._hits: list[ChatHit] = []
         self._found = 0  # chats, also those that are not in the list
         self._mode: Mode = "search"
@@ -129,7 +129,8 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         if not self._hits:
             return "nothing was found" if self._searched else "no chat has been saved yet"
         more = f"   the first {_MOST} of {self._found}" if self._found > _MOST else ""
-        return "  ".join(_HINTS) + more
+        keys = [(self._keymap.shown(f"sessions.{what}"), what) for what in _HINTS]
+        return "  ".join(f"{key} {what}" for key, what in [("⏎", "open"), *keys, ("esc", "back")] if key) + more
 
     def _tell(self, text: str) -> None:
         self.query_one("#told", Static).update(Text(clean(text), no_wrap=True, overflow="ellipsis"))
@@ -204,20 +205,22 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         self._look(keep)
         self._tell(done)
 
-    def action_rename(self) -> None:
+    def action_sessions_rename(self) -> None:
         """Edit the title in the line."""
         if (chat := self._chosen) is not None:
             self._use_line("rename", chat.title)
 
-    def action_delete(self) -> None:
+    def action_sessions_delete(self) -> None:
         """Delete the chat; undo brings it back as long as the window is open."""
         chat, place = self._chosen, self.query_one(OptionList).highlighted or 0
         if chat is None or self._mode != "search":
             return
         after = [hit.chat.id for hit in self._hits[place + 1 :] or self._hits[:place][-1:]]
-        self._do(lambda: self._history.delete(chat.id), f"^Z takes it back: {chat.title}", next(iter(after), None))
+        undo = self._keymap.shown("sessions.undo")
+        back = f"{undo} takes it back" if undo else "deleted"
+        self._do(lambda: self._history.delete(chat.id), f"{back}: {chat.title}", next(iter(after), None))
 
-    def action_undo(self) -> None:
+    def action_sessions_undo(self) -> None:
         """Have the chat back that was deleted last."""
         try:
             back = self._history.undelete()
@@ -230,7 +233,7 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
             self._look(back)
             self._tell("it is back")
 
-    def action_export(self) -> None:
+    def action_sessions_export(self) -> None:
         """Ask for a file; its ending says the format."""
         if (chat := self._chosen) is not None:
             self._use_line("export", str(Path.cwd() / file_name(chat, "md")))

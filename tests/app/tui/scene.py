@@ -14,6 +14,7 @@ from qwen3_chat.app.chat.conversation import Conversation
 from qwen3_chat.app.chat.memory_speed import MemorySpeed
 from qwen3_chat.app.chat.options import ChatOptions
 from qwen3_chat.app.chat.prompt_history import PromptHistory
+from qwen3_chat.app.settings.resolve import Settings
 from qwen3_chat.app.tui.app import ChatApp
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.loader import Loader, ProgressCallback
@@ -102,11 +103,12 @@ def window(
     *,
     keymap: Keymap | None = None,
     history: PromptHistory | None = None,
+    settings: Settings | None = None,
 ) -> ChatApp:
     """The application on that model. `load` replaces the load, which otherwise is done at once."""
     options = options or ChatOptions(model=made.model.path)
     session = Session(options, Loader(load or (lambda progress: made.model)))
-    return ChatApp(options, session, keymap=keymap, history=history)
+    return ChatApp(options, session, keymap=keymap, history=history, settings=settings)
 
 
 def conversation(app: ChatApp) -> Conversation:

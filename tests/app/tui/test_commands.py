@@ -20,6 +20,8 @@ from textual import events
 
 from qwen3_chat.app.tui.actions import ACTIONS
 from qwen3_chat.app.tui.screens.help import HelpScreen
+from qwen3_chat.app.tui.screens.sessions import SessionsScreen
+from qwen3_chat.app.tui.screens.settings import SettingsScreen
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.entry import Entry
 
@@ -105,7 +107,7 @@ async def test_the_palette_does_what_the_keys_do() -> None:
 
 async def test_help_lists_every_action_with_its_keys_and_id() -> None:
     app = window(scene())
-    async with app.run_test(size=(120, 90)) as pilot:
+    async with app.run_test(size=(120, 110)) as pilot:
         await wait_until(pilot, lambda: app.session.ready)
         await send(pilot, "/help")
         await wait_until(pilot, lambda: isinstance(app.screen, HelpScreen))
@@ -119,7 +121,7 @@ async def test_every_action_is_done_by_someone() -> None:
     app = window(scene())
     async with app.run_test(size=(100, 30)) as pilot:
         await wait_until(pilot, lambda: app.session.ready)
-        owners = (Entry, app.chat, app, *app.chat._parts)
+        owners = (Entry, app.chat, app, *app.chat._parts, SessionsScreen, SettingsScreen)
         for action in ACTIONS:
             assert [owner for owner in owners if callable(getattr(owner, f"action_{action.method}", None))], action.id
         slashes = [action.slash for action in ACTIONS if action.slash]
