@@ -20,8 +20,6 @@ CONFIG_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # a fi
 ENGINE_DTYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}  # a config's word -> the engine's
 ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
-ROUTER = "moe_router"  # the slot whose floats stay as they are
-
 GLOBAL = -1  # the layer of a weight that belongs to none
 
 
@@ -176,7 +174,7 @@ class Checkpoint:
             raise
 
     def weights(self) -> Iterator[tuple[str, int, RawTensor | EncodedTensor]]:
-        """Yield (slot's name, its index, tensor), in the order of use; the index is `GLOBAL` (-1) outside the layers."""
+        """Yield (slot's name, its index, tensor), in the order of use; the index is `GLOBAL` (-1) outside layers."""
         for name, slot in self._slots.items():
             layout = self._layouts.get(name)
             tensor = self.tensor(name) if layout is None else EncodedTensor.of(name, layout)
@@ -217,11 +215,7 @@ class Checkpoint:
 
     def _count(self) -> WeightCounts:
         sizes = {name: int(np.prod(slot.shape, dtype=np.int64)) for name, slot in self._slots.items()}
-        layers = [
-            name
-            for name, slot in self._slots.items()
-            if slot.layer != GLOBAL and len(slot.shape) == 2 and slot.name != ROUTER
-        ]
+        layers = [name for name, slot in self._slots.items() if slot.layer != GLOBAL and len(slot.shape) == 2]
         if not any(name in self._layouts for name in layers):
             first = self._files["model.layers.0.self_attn.q_proj.weight"].entry.dtype
             return WeightCounts(sum(sizes.values()), ENGINE_DTYPES[CONFIG_DTYPES[first]])

@@ -44,6 +44,8 @@ public:
 
     std::string_view isa() const { return workers_.front().ops->isa(); }
     std::vector<const Probe*> probes() const;
+    // As Transformer has it; all devices pick alike.
+    std::span<const int64_t> expert_tokens() const { return workers_.front().transformer->expert_tokens(); }
     int64_t weight_bytes() const;
     int64_t weight_bytes_per_step() const;
     int64_t activation_bytes() const;

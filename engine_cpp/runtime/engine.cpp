@@ -213,7 +213,7 @@ void EngineImpl::step(std::span<const StepRequest> requests) {
         std::vector<float> logits(static_cast<size_t>(batch.logit_rows() * meta_.dvoc));
         const int64_t step_ns = run(batch, logits);
         batch.commit();
-        profiler_.record(batch.prefill(), batch.ntok(), step_ns, 0, devices_->probes());
+        profiler_.record(batch.prefill(), batch.ntok(), step_ns, 0, devices_->probes(), devices_->expert_tokens());
         const float* from = logits.data();
         for (const StepRequest& request : requests) {
             const size_t rows = request.rows == LogitsRows::all    ? request.tokens.size()
@@ -361,7 +361,8 @@ bool EngineImpl::generate_step() {
         }
     }
     const int64_t sample_ns = ns_since(begin);
-    profiler_.record(batch.prefill(), batch.ntok(), step_ns + sample_ns, sample_ns, devices_->probes());
+    profiler_.record(batch.prefill(), batch.ntok(), step_ns + sample_ns, sample_ns, devices_->probes(),
+                     devices_->expert_tokens());
     for (const auto& [generation, event] : drawn) {  // whoever hears of a reply's end finds its last step recorded
         try {
             generation->emit(event);

@@ -1,6 +1,7 @@
 #include "runtime/profiler.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace qwen3 {
 
@@ -36,7 +37,7 @@ Profiler::Profiler() {
 }
 
 void Profiler::record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sample_ns,
-                      const std::vector<const Probe*>& probes) {
+                      const std::vector<const Probe*>& probes, std::span<const int64_t> expert_tokens) {
     const std::lock_guard lock(mutex_);
     StepProfile& step = prefill ? profile_.last_prefill : profile_.last_decode;
     step.tokens = tokens;
@@ -49,6 +50,9 @@ void Profiler::record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sam
     }
     step.others.front()[static_cast<size_t>(StepVerb::sample)] = sample_ns;
 
+    std::vector<int64_t>& met = prefill ? profile_.prefill_expert_tokens : profile_.decode_expert_tokens;
+    met.resize(expert_tokens.size());
+    std::ranges::transform(met, expert_tokens, met.begin(), std::plus());
     (prefill ? profile_.prefill_steps : profile_.decode_steps) += 1;
     (prefill ? profile_.prefill_tokens : profile_.decode_tokens) += tokens;
     (prefill ? profile_.prefill_ns : profile_.decode_ns) += step_ns;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "model/probe.hpp"
@@ -14,9 +15,10 @@ class Profiler {
 public:
     Profiler();
 
-    // One finished step of `tokens` rows; probes: one per device.
+    // One finished step of `tokens` rows; probes: one per device; expert_tokens: those that each expert met in it,
+    // [nlayer, experts].
     void record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sample_ns,
-                const std::vector<const Probe*>& probes);
+                const std::vector<const Probe*>& probes, std::span<const int64_t> expert_tokens);
     Profile snapshot() const;
     void reset();
 

@@ -40,6 +40,9 @@ struct Profile {
     int64_t decode_steps = 0;
     int64_t decode_tokens = 0;
     int64_t decode_ns = 0;
+    // Tokens that each expert met, [nlayer, experts]; empty for a dense model.
+    std::vector<int64_t> prefill_expert_tokens;
+    std::vector<int64_t> decode_expert_tokens;
     double probe_share = 0.0;  // the probe's own cost as a share of the last decode step, measured at start
 };
 
