@@ -55,7 +55,7 @@ class Experts:
         count, other = data.get("num_experts"), data.get("num_local_experts")
         if count is not None and other is not None and count != other:
             raise ConfigError(f"num_experts is {describe(count)}, but num_local_experts is {describe(other)}")
-        values = {
+        values: dict[str, Any] = {
             "num_experts": other if count is None else count,
             **{name: data.get(name) for name in ("num_experts_per_tok", "moe_intermediate_size")},
         }

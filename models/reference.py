@@ -128,7 +128,7 @@ class Reference:
         if experts.normalised:
             weights = weights / weights.sum(dim=-1, keepdim=True)
         out = torch.zeros_like(x)
-        for expert in chosen.unique().tolist():
+        for expert in sorted(set(chosen.flatten().tolist())):
             token, place = torch.where(chosen == expert)
             out[token] += weights[token, place, None] * self._mlp(f"{prefix}experts.{expert}.", x[token])
         return out

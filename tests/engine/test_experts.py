@@ -17,6 +17,7 @@ from dummy_models import (
     append,
     assert_same_choice,
     dummy_model,
+    needs_emulated_gpu,
     random_ids,
     relative_error,
     rms_error,
@@ -26,7 +27,7 @@ from gguf_files import write_gguf
 from quantizers import quantize_checkpoint
 from rounded import RoundedReference
 
-from qwen3_chat.engine import CheckpointError, ConfigError, Engine, StepRequest
+from qwen3_chat.engine import CheckpointError, ConfigError, DeviceError, Engine, StepRequest
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.reference import Reference
 
@@ -222,6 +223,12 @@ def test_a_token_reads_only_its_experts() -> None:
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------
+
+
+@needs_emulated_gpu
+def test_gpus_run_dense_models_only(moe: DummyModel) -> None:
+    with pytest.raises(DeviceError, match="mixture of experts: use cpu:0"):
+        moe.engine("cudaemu:0")
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,8 @@ public:
     void experts_gate_up_silu(std::span<const Expert> experts, Buffer& act) override;
     void experts_down_residual(const Buffer& act, std::span<const Expert> experts, bool residual,
                                Buffer& hidden) override;
+    void all_reduce_sum(Buffer& hidden, Communicator& comm) override;
     void norm_head(const Buffer& hidden, const Vector& norm, const Matrix& head, std::span<float> logits) override;
-
-    std::span<float> view(Buffer& hidden, int64_t rows) override;
 
 private:
     // One projection of a shared input.
