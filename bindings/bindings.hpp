@@ -74,23 +74,25 @@ using HeldGeneration = Unlocked<std::unique_ptr<Generation>>;
 // The caller's arrays, kept alive beside the views of them until the engine has read them.
 class HeldWeights {
 public:
-    explicit HeldWeights(int64_t nlayer) : weights_(nlayer), nlayer_(nlayer) {}
+    HeldWeights(int64_t nlayer, int64_t experts) : weights_(nlayer, experts), nlayer_(nlayer), experts_(experts) {}
 
-    void set(const std::string& slot, int64_t layer, const nb::ndarray<nb::ro>& array,
+    // index: the layer, for experts layer * experts + expert; -1 for what exists once.
+    void set(const std::string& slot, int64_t index, const nb::ndarray<nb::ro>& array,
              const std::optional<std::string>& dtype, std::optional<std::vector<int64_t>> shape, bool mapped);
     // A quantized matrix: its arrays by role (values, scales, zeros, group_index), each with its element type and
     // shape.
     using Parts = std::map<std::string, std::tuple<nb::ndarray<nb::ro>, std::string, std::vector<int64_t>>>;
-    void set_encoded(const std::string& slot, int64_t layer, const std::string& encoding,
+    void set_encoded(const std::string& slot, int64_t index, const std::string& encoding,
                      const std::vector<int64_t>& shape, const Parts& parts, int bits, int64_t block_rows,
                      int64_t block_columns, int zero_offset, bool mapped);
     const Weights& view() const { return weights_; }
 
 private:
-    TensorView& slot_at(const std::string& slot, int64_t layer);
+    // Throws CheckpointError where there is none.
+    Place place(const std::string& slot, int64_t index) const;
 
     Weights weights_;
-    int64_t nlayer_;
+    int64_t nlayer_, experts_;
     std::vector<nb::ndarray<nb::ro>> arrays_;
 };
 

@@ -12,24 +12,34 @@
 namespace qwen3::python {
 namespace {
 
-using Nanoseconds = nb::ndarray<nb::numpy, int64_t>;
+using Numbers = nb::ndarray<nb::numpy, int64_t>;
+
+Numbers owned(std::unique_ptr<int64_t[]> numbers, std::initializer_list<size_t> shape) {
+    int64_t* data = numbers.release();
+    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<int64_t*>(p); });
+    return Numbers(data, shape, owner);
+}
 
 // A numpy array that owns its copy of rows of times.
 template <size_t verbs>
-Nanoseconds owned(const std::vector<std::array<int64_t, verbs>>& rows, std::initializer_list<size_t> shape) {
+Numbers owned(const std::vector<std::array<int64_t, verbs>>& rows, std::initializer_list<size_t> shape) {
     auto copy = std::make_unique<int64_t[]>(rows.size() * verbs);
     for (size_t i = 0; i < rows.size(); ++i) std::copy(rows[i].begin(), rows[i].end(), copy.get() + i * verbs);
-    int64_t* data = copy.release();
-    const nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<int64_t*>(p); });
-    return Nanoseconds(data, shape, owner);
+    return owned(std::move(copy), shape);
 }
 
-Nanoseconds layers(const StepProfile& step) {  // [devices, nlayer, verbs]
+Numbers owned(const std::vector<int64_t>& numbers) {
+    auto copy = std::make_unique<int64_t[]>(numbers.size());
+    std::copy(numbers.begin(), numbers.end(), copy.get());
+    return owned(std::move(copy), {numbers.size()});
+}
+
+Numbers layers(const StepProfile& step) {  // [devices, nlayer, verbs]
     const size_t devices = step.others.size();
     return owned(step.layers, {devices, devices == 0 ? 0 : step.layers.size() / devices, kLayerVerbs});
 }
 
-Nanoseconds others(const StepProfile& step) { return owned(step.others, {step.others.size(), kStepVerbs}); }
+Numbers others(const StepProfile& step) { return owned(step.others, {step.others.size(), kStepVerbs}); }
 
 template <typename Verb>
 std::vector<std::string> names(size_t count) {
@@ -66,6 +76,8 @@ void bind_profile(nb::module_& module) {
         .def_ro("decode_steps", &Profile::decode_steps)
         .def_ro("decode_tokens", &Profile::decode_tokens)
         .def_ro("decode_ns", &Profile::decode_ns)
+        .def("prefill_expert_tokens", [](const Profile& profile) { return owned(profile.prefill_expert_tokens); })
+        .def("decode_expert_tokens", [](const Profile& profile) { return owned(profile.decode_expert_tokens); })
         .def_ro("replayed_steps", &Profile::replayed_steps)
         .def_ro("probe_share", &Profile::probe_share);
 }

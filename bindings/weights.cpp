@@ -14,10 +14,6 @@
 namespace qwen3::python {
 namespace {
 
-std::string place(const std::string& slot, int64_t layer) {
-    return layer < 0 ? slot : slot + "[" + std::to_string(layer) + "]";
-}
-
 std::optional<DType> element_type(const nb::ndarray<nb::ro>& array) {
     if (array.dtype() == nb::dtype<float>()) return DType::f32;
     const auto code = static_cast<nb::dlpack::dtype_code>(array.dtype().code);
@@ -58,22 +54,29 @@ Part* part_of(EncodedMatrix& matrix, const std::string& role) {
 
 }  // namespace
 
-TensorView& HeldWeights::slot_at(const std::string& slot, int64_t layer) {
+Place HeldWeights::place(const std::string& slot, int64_t index) const {
     const std::optional<Slot> known = parse_slot(slot);
     if (!known) throw CheckpointError("slot " + slot + " is not one of a Qwen3 model's");
-    if (per_layer(*known) ? layer < 0 || layer >= nlayer_ : layer >= 0)
-        throw CheckpointError(place(slot, layer) + ": the model has " + std::to_string(nlayer_) + " layers");
-    return weights_.at(*known, per_layer(*known) ? layer : 0);
+    if (!per_layer(*known)) {
+        if (index >= 0) throw CheckpointError(slot + " exists once, not for layer " + std::to_string(index));
+        return {*known};
+    }
+    const int64_t of_a_layer = per_expert(*known) ? experts_ : 1;
+    if (index < 0 || index >= nlayer_ * of_a_layer)
+        throw CheckpointError(slot + "[" + std::to_string(index) + "]: the model has " + std::to_string(nlayer_) +
+                              " layers" + (per_expert(*known) ? " of " + std::to_string(experts_) + " experts" : ""));
+    return {*known, index / of_a_layer, index % of_a_layer};
 }
 
-void HeldWeights::set(const std::string& slot, int64_t layer, const nb::ndarray<nb::ro>& array,
+void HeldWeights::set(const std::string& slot, int64_t index, const nb::ndarray<nb::ro>& array,
                       const std::optional<std::string>& dtype, std::optional<std::vector<int64_t>> shape, bool mapped) {
-    TensorView& filled = slot_at(slot, layer);
+    const Place at = place(slot, index);
+    const std::string where = place_name(at);
     const std::optional<DType> type = dtype ? parse_dtype(*dtype) : element_type(array);
     if (!type)
-        throw CheckpointError(place(slot, layer) + ": element type " + dtype.value_or("of the array") +
+        throw CheckpointError(where + ": element type " + dtype.value_or("of the array") +
                               " is not supported: expected float32, float16 or bfloat16");
-    require_readable(array, place(slot, layer));
+    require_readable(array, where);
 
     TensorView tensor{.data = static_cast<const std::byte*>(array.data()),
                       .dtype = *type,
@@ -81,18 +84,18 @@ void HeldWeights::set(const std::string& slot, int64_t layer, const nb::ndarray<
                       .encoded = nullptr,
                       .mapped = mapped};
     if (array.nbytes() != tensor.nbytes())
-        throw CheckpointError(place(slot, layer) + ": " + std::to_string(array.nbytes()) + " bytes do not hold a " +
+        throw CheckpointError(where + ": " + std::to_string(array.nbytes()) + " bytes do not hold a " +
                               std::string(dtype_name(*type)) + " tensor of its shape, which takes " +
                               std::to_string(tensor.nbytes()));
-    filled = std::move(tensor);
+    weights_.at(at) = std::move(tensor);
     arrays_.push_back(array);
 }
 
-void HeldWeights::set_encoded(const std::string& slot, int64_t layer, const std::string& encoding,
+void HeldWeights::set_encoded(const std::string& slot, int64_t index, const std::string& encoding,
                               const std::vector<int64_t>& shape, const Parts& parts, int bits, int64_t block_rows,
                               int64_t block_columns, int zero_offset, bool mapped) {
-    const std::string where = place(slot, layer);
-    TensorView& filled = slot_at(slot, layer);
+    const Place at = place(slot, index);
+    const std::string where = place_name(at);
     const std::optional<Encoding> known = parse_encoding(encoding);
     if (!known) throw CheckpointError(where + ": encoding " + encoding + " is not known");
     auto matrix = std::make_shared<EncodedMatrix>();
@@ -116,7 +119,8 @@ void HeldWeights::set_encoded(const std::string& slot, int64_t layer, const std:
         arrays_.push_back(array);
     }
     if (!matrix->values.data) throw CheckpointError(where + ": values are missing");
-    filled = {.data = matrix->values.data, .dtype = DType::f32, .shape = shape, .encoded = matrix, .mapped = mapped};
+    weights_.at(at) = {
+        .data = matrix->values.data, .dtype = DType::f32, .shape = shape, .encoded = matrix, .mapped = mapped};
 }
 
 std::optional<WeightType> parse_weight_option(const std::optional<std::string>& name) {
@@ -135,10 +139,10 @@ std::optional<DType> parse_kv_option(const std::optional<std::string>& name) {
 
 void bind_weights(nb::module_& module) {
     nb::class_<HeldWeights>(module, "Weights")
-        .def(nb::init<int64_t>(), nb::arg("nlayer"))
-        .def("set", &HeldWeights::set, nb::arg("slot"), nb::arg("layer"), nb::arg("array").noconvert(),
+        .def(nb::init<int64_t, int64_t>(), nb::arg("nlayer"), nb::arg("experts"))
+        .def("set", &HeldWeights::set, nb::arg("slot"), nb::arg("index"), nb::arg("array").noconvert(),
              nb::arg("dtype").none(), nb::arg("shape").none(), nb::arg("mapped"))
-        .def("set_encoded", &HeldWeights::set_encoded, nb::arg("slot"), nb::arg("layer"), nb::arg("encoding"),
+        .def("set_encoded", &HeldWeights::set_encoded, nb::arg("slot"), nb::arg("index"), nb::arg("encoding"),
              nb::arg("shape"), nb::arg("parts"), nb::kw_only(), nb::arg("bits"), nb::arg("block_rows"),
              nb::arg("block_columns"), nb::arg("zero_offset"), nb::arg("mapped"));
 }

@@ -94,6 +94,13 @@ Meta to_meta(const Qwen3Meta& meta) {
     result.tie_embd = meta.tie_embd != 0;
     if (meta.yarn_factor != 0.0F) result.yarn.factor = meta.yarn_factor;
     result.yarn.original_dctx = to_signed(meta.yarn_original_dctx, "yarn_original_dctx");
+    result.experts.count = to_signed(meta.nexpert, "nexpert");
+    result.experts.per_token = to_signed(meta.nexpert_per_token, "nexpert_per_token");
+    result.experts.di = to_signed(meta.dexpert, "dexpert");
+    result.experts.normalised = meta.norm_topk != 0;
+    if (meta.n_dense_layers > 0) required(meta.dense_layers, "dense_layers");
+    for (size_t i = 0; i < meta.n_dense_layers; ++i)
+        result.experts.dense_layers.push_back(to_signed(meta.dense_layers[i], "dense_layers"));
     if (meta.n_end_tokens > 0) required(meta.end_tokens, "end_tokens");
     for (size_t i = 0; i < meta.n_end_tokens; ++i)
         result.end_tokens.push_back(to_token(meta.end_tokens[i], "end_tokens"));
@@ -110,10 +117,9 @@ std::optional<DType> to_dtype(Qwen3DataType dtype) {
     }
 }
 
-TensorView to_view(const Qwen3Tensor& tensor, Slot slot, int64_t layer) {
+TensorView to_view(const Qwen3Tensor& tensor, const Place& place) {
     if (tensor.data == nullptr) return {};
-    std::string name(slot_name(slot));
-    if (per_layer(slot)) name += "[" + std::to_string(layer) + "]";
+    const std::string name = place_name(place);
     const std::optional<DType> dtype = to_dtype(tensor.dtype);
     if (!dtype)
         throw CheckpointError(name + ": dtype " + std::to_string(tensor.dtype) +
@@ -131,10 +137,10 @@ Weights to_weights(const Qwen3Weights& weights, const Meta& meta) {
     if (to_signed(weights.nlayer, "weights.nlayer") != meta.nlayer)
         throw ConfigError("weights.nlayer = " + std::to_string(weights.nlayer) +
                           ", but meta.nlayer = " + std::to_string(meta.nlayer));
-    Weights result(meta.nlayer);
-    result.at(Slot::input_embd) = to_view(weights.input_embd, Slot::input_embd, 0);
-    result.at(Slot::output_norm) = to_view(weights.output_norm, Slot::output_norm, 0);
-    result.at(Slot::output_embd) = to_view(weights.output_embd, Slot::output_embd, 0);
+    Weights result(meta.nlayer, meta.experts.count);
+    result.at(Slot::input_embd) = to_view(weights.input_embd, {Slot::input_embd});
+    result.at(Slot::output_norm) = to_view(weights.output_norm, {Slot::output_norm});
+    result.at(Slot::output_embd) = to_view(weights.output_embd, {Slot::output_embd});
     const std::array<std::pair<Slot, const Qwen3Tensor*>, kSlots - kGlobalSlots> layered = {{
         {Slot::attn_norm, weights.attn_norm},
         {Slot::attn_q_norm, weights.attn_q_norm},
@@ -147,11 +153,18 @@ Weights to_weights(const Qwen3Weights& weights, const Meta& meta) {
         {Slot::mlp_gate_proj, weights.mlp_gate_proj},
         {Slot::mlp_up_proj, weights.mlp_up_proj},
         {Slot::mlp_down_proj, weights.mlp_down_proj},
+        {Slot::moe_router, weights.moe_router},
+        {Slot::expert_gate_proj, weights.expert_gate_proj},
+        {Slot::expert_up_proj, weights.expert_up_proj},
+        {Slot::expert_down_proj, weights.expert_down_proj},
     }};
     for (const auto& [slot, tensors] : layered) {
         if (tensors == nullptr) continue;  // the engine names what is missing
-        for (int64_t layer = 0; layer < meta.nlayer; ++layer)
-            result.at(slot, layer) = to_view(tensors[layer], slot, layer);
+        const int64_t of_a_layer = per_expert(slot) ? meta.experts.count : 1;
+        for (int64_t i = 0; i < meta.nlayer * of_a_layer; ++i) {
+            const Place place{slot, i / of_a_layer, i % of_a_layer};
+            result.at(place) = to_view(tensors[i], place);
+        }
     }
     return result;
 }

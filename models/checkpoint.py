@@ -25,10 +25,17 @@ GLOBAL = -1  # the layer of a weight that belongs to none
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in the model: the name the engine's API has for it, its layer (`GLOBAL` for none) and its shape."""
+    """A place in the model.
+
+    Attributes:
+        name: the engine's API has it for the place.
+        layer: `GLOBAL` for none.
+        index: the layer, or layer * experts + expert where there are several in one.
+    """
 
     name: str
     layer: int
+    index: int
     shape: tuple[int, ...]
 
 
@@ -68,7 +75,7 @@ def model_slots(config: Qwen3Config) -> dict[str, Slot]:
     """Tensor name -> slot of every weight the model computes with, in the order it uses them; no head if tied."""
     hidden, head_dim, intermediate = config.hidden_size, config.head_dim, config.intermediate_size
     queries, keys = config.num_attention_heads * head_dim, config.num_key_value_heads * head_dim
-    per_layer: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+    attention: tuple[tuple[str, str, tuple[int, ...]], ...] = (
         ("attn_norm", "input_layernorm", (hidden,)),
         ("attn_q_proj", "self_attn.q_proj", (queries, hidden)),
         ("attn_k_proj", "self_attn.k_proj", (keys, hidden)),
@@ -77,18 +84,39 @@ def model_slots(config: Qwen3Config) -> dict[str, Slot]:
         ("attn_k_norm", "self_attn.k_norm", (head_dim,)),
         ("attn_o_proj", "self_attn.o_proj", (hidden, queries)),
         ("ffn_norm", "post_attention_layernorm", (hidden,)),
-        ("mlp_gate_proj", "mlp.gate_proj", (intermediate, hidden)),
-        ("mlp_up_proj", "mlp.up_proj", (intermediate, hidden)),
-        ("mlp_down_proj", "mlp.down_proj", (hidden, intermediate)),
     )
-    slots = {"model.embed_tokens.weight": Slot("input_embd", GLOBAL, (config.vocab_size, hidden))}
+
+    def mlp(size: int) -> tuple[tuple[str, tuple[int, int]], ...]:
+        return ("gate_proj", (size, hidden)), ("up_proj", (size, hidden)), ("down_proj", (hidden, size))
+
+    slots = {"model.embed_tokens.weight": Slot("input_embd", GLOBAL, GLOBAL, (config.vocab_size, hidden))}
     for layer in range(config.num_hidden_layers):
-        for slot, module, shape in per_layer:
-            slots[f"model.layers.{layer}.{module}.weight"] = Slot(slot, layer, shape)
-    slots["model.norm.weight"] = Slot("output_norm", GLOBAL, (hidden,))
+        prefix = f"model.layers.{layer}."
+        for slot, module, shape in attention:
+            slots[f"{prefix}{module}.weight"] = Slot(slot, layer, layer, shape)
+        if config.experts is None or not config.is_sparse(layer):
+            for name, shape in mlp(intermediate):
+                slots[f"{prefix}mlp.{name}.weight"] = Slot(f"mlp_{name}", layer, layer, shape)
+            continue
+        count = config.experts.count
+        slots[f"{prefix}mlp.gate.weight"] = Slot("moe_router", layer, layer, (count, hidden))
+        for expert in range(count):
+            for name, shape in mlp(config.experts.intermediate_size):
+                slots[f"{prefix}mlp.experts.{expert}.{name}.weight"] = Slot(
+                    f"expert_{name}", layer, layer * count + expert, shape
+                )
+    slots["model.norm.weight"] = Slot("output_norm", GLOBAL, GLOBAL, (hidden,))
     if not config.tie_word_embeddings:
-        slots["lm_head.weight"] = Slot("output_embd", GLOBAL, (config.vocab_size, hidden))
+        slots["lm_head.weight"] = Slot("output_embd", GLOBAL, GLOBAL, (config.vocab_size, hidden))
     return slots
+
+
+def check_count(source: Path, config: Qwen3Config, tensors: int, layers: str, experts: str) -> None:
+    """Raise if a file names more layers or experts than it has tensors, before a list is made for that many."""
+    if config.num_hidden_layers > tensors:
+        raise CheckpointError(f"{source}: {tensors} tensors in all, too few for {layers} = {config.num_hidden_layers}")
+    if config.experts is not None and config.experts.count * config.sparse_layers > tensors:
+        raise CheckpointError(f"{source}: {tensors} tensors in all, too few for {experts} = {config.experts.count}")
 
 
 class Checkpoint:
@@ -146,11 +174,11 @@ class Checkpoint:
             raise
 
     def weights(self) -> Iterator[tuple[str, int, RawTensor | EncodedTensor]]:
-        """Yield (slot, layer, tensor), in the order of use; layer is `GLOBAL` (-1) outside the layers."""
+        """Yield (slot's name, its index, tensor), in the order of use; the index is `GLOBAL` (-1) outside layers."""
         for name, slot in self._slots.items():
             layout = self._layouts.get(name)
             tensor = self.tensor(name) if layout is None else EncodedTensor.of(name, layout)
-            yield slot.name, slot.layer, tensor
+            yield slot.name, slot.index, tensor
 
     def tensors(self) -> Iterator[RawTensor]:
         """Yield the tensors the model computes with, in the order of use.
@@ -204,10 +232,7 @@ def close_files(files: Mapping[str, Stored]) -> None:
 
 def _layouts(folder: Path, config: Qwen3Config, files: Mapping[str, Stored]) -> dict[str, Layout]:
     """How the quantized matrices are stored; raises unless `files` hold exactly the model's tensors."""
-    if config.num_hidden_layers > len(files):  # before a list is made for as many layers as a file dares to say
-        raise CheckpointError(
-            f"{folder}: {len(files)} tensors in all, too few for num_hidden_layers = {config.num_hidden_layers}"
-        )
+    check_count(folder, config, len(files), "num_hidden_layers", "num_experts")
     layouts: dict[str, Layout] = {}
     parts: set[str] = set()
     spelling = Spelling()
@@ -248,12 +273,12 @@ def check_tensors(
         ]
         raise CheckpointError(f"{source}: {_named([spelling.tensor(name) for name in names])} missing{hint}")
     if config.tie_word_embeddings and "lm_head.weight" in files:
-        expected["lm_head.weight"] = Slot("output_embd", GLOBAL, expected["model.embed_tokens.weight"].shape)
+        expected["lm_head.weight"] = Slot("output_embd", GLOBAL, GLOBAL, expected["model.embed_tokens.weight"].shape)
     unknown = [name for name in files if name not in expected and name not in ignored]
     if unknown:
         raise CheckpointError(
-            f"{files[unknown[0]].file.path}: {_named([spelling.tensor(name) for name in unknown])} no part of a dense "
-            "Qwen3 model of this config"
+            f"{files[unknown[0]].file.path}: {_named([spelling.tensor(name) for name in unknown])} no part of a "
+            f"{'dense ' if config.experts is None else ''}Qwen3 model of this config"
         )
     for name, slot in expected.items():
         if name in layouts:

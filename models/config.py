@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from qwen3_chat.models.errors import ConfigError
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
 from qwen3_chat.models.quantization import Quantization
 from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
 
-ARCHITECTURE = "Qwen3ForCausalLM"
-MODEL_TYPE = "qwen3"
+ARCHITECTURES = {"Qwen3ForCausalLM": "qwen3", "Qwen3MoeForCausalLM": "qwen3_moe"}  # and their model types
 DTYPES = ("float32", "float16", "bfloat16")
 MAX_INT = 2**31 - 1  # the engine's integers
+MAX_LAYERS = 2**16  # of a model whose layers are looked at one by one
 
 MOST_STRETCH = 4  # the factor up to which Qwen3 was tried with YaRN
+_LISTED = " and ".join(ARCHITECTURES)
 _PROMPT_AND_REPLY = {40960: 32768}  # max_position_embeddings of the first releases -> what they were trained on
 
 _INTEGERS = (
@@ -38,10 +40,11 @@ _INTEGERS = (
 
 @dataclass(frozen=True, slots=True)
 class Qwen3Config:
-    """The shape of a dense Qwen3 model.
+    """The shape of a Qwen3 model.
 
     Attributes:
         vocab_size: rows of the embedding, padding rows included.
+        intermediate_size: neurons of the MLP of layers without experts.
         max_position_embeddings: tokens, prompt and reply together.
         rope_theta: base of the rotary frequencies.
         rope_scaling: how they are stretched for a longer context; None: not at all.
@@ -49,6 +52,7 @@ class Qwen3Config:
         dtype: "float32", "float16" or "bfloat16".
         eos_token_ids: ids that end a reply; empty if the model never says that it is done.
         quantization: how matrices are stored that are quantized; None if none is.
+        experts: those of the sparse layers; None for a dense model.
 
     Raises:
         ConfigError: a field is out of range, or two contradict each other.
@@ -69,6 +73,7 @@ class Qwen3Config:
     eos_token_ids: tuple[int, ...]
     rope_scaling: YarnScaling | None = None
     quantization: Quantization | None = None
+    experts: Experts | None = None
 
     def __post_init__(self) -> None:
         for name in _INTEGERS:
@@ -90,11 +95,23 @@ class Qwen3Config:
             )
         if self.head_dim % 2:
             raise ConfigError(f"head_dim is {self.head_dim}, expected an even number: RoPE rotates pairs")
+        dense = self.experts.dense_layers if self.experts else ()
+        if dense and max(dense) >= self.num_hidden_layers:
+            raise ConfigError(f"layer {max(dense)} has no experts, but num_hidden_layers is {self.num_hidden_layers}")
         for eos in self.eos_token_ids:
             if not _is_integer(eos) or not 0 <= eos < self.vocab_size:
                 raise ConfigError(
                     f"eos_token_id is {describe(eos)}, expected ids from 0 to {self.vocab_size - 1} (vocab_size - 1)"
                 )
+
+    @property
+    def sparse_layers(self) -> int:
+        """How many layers have experts."""
+        return self.num_hidden_layers - len(self.experts.dense_layers) if self.experts else 0
+
+    def is_sparse(self, layer: int) -> bool:
+        """Whether that layer has experts instead of one MLP."""
+        return self.experts is not None and layer not in self.experts.dense_layers
 
     @property
     def longest_context(self) -> int:
@@ -137,8 +154,12 @@ class Qwen3Config:
                 not supported yet.
         """
         try:
-            _check_supported(data)
+            sparse = _check_supported(data)
             layer_count = _required(data, "num_hidden_layers")
+            if sparse and (not _is_integer(layer_count) or not 1 <= layer_count <= MAX_LAYERS):
+                raise ConfigError(
+                    f"num_hidden_layers is {describe(layer_count)}, expected a whole number from 1 to {MAX_LAYERS}"
+                )
             rope_theta, rope_scaling = _rope(data)
             quantization = data.get("quantization_config")
             _check_layer_types(data.get("layer_types"), layer_count)
@@ -151,6 +172,7 @@ class Qwen3Config:
                 dtype=_dtype(data),
                 eos_token_ids=_eos_ids(data),
                 quantization=None if quantization is None else Quantization.from_config(quantization),
+                experts=Experts.from_config(data, layer_count) if sparse else None,
             )
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
@@ -237,8 +259,8 @@ class GenerationDefaults:
         )
 
 
-def _check_supported(data: Mapping[str, Any]) -> None:
-    """Raise unless `data` describes a plain dense Qwen3."""
+def _check_supported(data: Mapping[str, Any]) -> bool:
+    """Whether `data` describes a mixture of experts; raise unless it is a Qwen3, dense or not."""
     architectures = data.get("architectures")
     model_type = data.get("model_type")
     if architectures is not None and (
@@ -246,22 +268,24 @@ def _check_supported(data: Mapping[str, Any]) -> None:
     ):
         raise ConfigError(f"architectures is {describe(architectures)}, expected a list of names")
     if not architectures and model_type is None:
-        raise ConfigError(f'architectures is missing, expected ["{ARCHITECTURE}"]')
-    if "Qwen3MoeForCausalLM" in (architectures or ()) or model_type == "qwen3_moe":
-        raise ConfigError(
-            "a mixture-of-experts model (Qwen3MoeForCausalLM) is not supported yet; dense Qwen3 models are"
-        )
-    if architectures and ARCHITECTURE not in architectures:
-        raise ConfigError(f"architectures is {describe(architectures)}; only {ARCHITECTURE} is supported")
-    if model_type not in (None, MODEL_TYPE):
-        raise ConfigError(f'model_type is {describe(model_type)}; only "{MODEL_TYPE}" is supported')
+        raise ConfigError(f"architectures is missing, expected {_LISTED}")
+    known = [name for name in architectures or () if name in ARCHITECTURES]
+    if architectures and not known:
+        raise ConfigError(f"architectures is {describe(architectures)}; only {_LISTED} are supported")
+    types = tuple(ARCHITECTURES.values())
+    if model_type is not None and model_type not in types:
+        raise ConfigError(f"model_type is {describe(model_type)}; only {' and '.join(types)} are supported")
+    if known and model_type not in (None, ARCHITECTURES[known[0]]):
+        raise ConfigError(f"architectures is {describe(architectures)}, but model_type is {describe(model_type)}")
+    sparse = (model_type or ARCHITECTURES[known[0]]) == "qwen3_moe"
     for name in ("num_experts", "num_local_experts"):
-        if data.get(name) is not None:
-            raise ConfigError(f"{name} is {describe(data[name])}, but {ARCHITECTURE} is dense and has no experts")
+        if not sparse and data.get(name) is not None:
+            raise ConfigError(f"{name} is {describe(data[name])}, but a {types[0]} model is dense and has no experts")
     for name, expected in (("hidden_act", "silu"), ("attention_bias", False), ("use_sliding_window", False)):
         value = data.get(name)
         if value is not None and (type(value) is not type(expected) or value != expected):
             raise ConfigError(f"{name} is {describe(value)}, which is not supported yet, expected {describe(expected)}")
+    return sparse
 
 
 def _check_layer_types(layer_types: object, layer_count: object) -> None:

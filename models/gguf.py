@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from qwen3_chat.models.chat_template import ChatTemplate
-from qwen3_chat.models.checkpoint import Checkpoint, Spelling, check_tensors, close_files, model_slots
+from qwen3_chat.models.checkpoint import Checkpoint, Spelling, check_count, check_tensors, close_files, model_slots
 from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.files import GGUF_ENDING, describe, file_exists
 from qwen3_chat.models.formats.gguf import GgufFile
 from qwen3_chat.models.gguf_tokenizer import read_template, read_tokenizer
 from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
-from qwen3_chat.models.tensors import Layout, Part, Stored
+from qwen3_chat.models.tensors import Layout, Part, Stored, TensorEntry
 from qwen3_chat.models.tokenizer import Tokenizer
 
-ARCHITECTURE = "qwen3"
+ARCHITECTURES = ("qwen3", "qwen3moe")
 
 BITS = {"Q8_0": 8, "Q4_0": 4, "Q4_K": 4, "Q5_K": 5, "Q6_K": 6}
 FLOATS = ("F32", "F16", "BF16")
@@ -36,13 +37,17 @@ _LAYER_NAMES = {
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    "mlp.gate": "ffn_gate_inp",
 }
+# All experts of a layer in one tensor [experts, out, in]: our last name -> GGUF's.
+_EXPERT_NAMES = {"gate_proj": "ffn_gate_exps", "up_proj": "ffn_up_exps", "down_proj": "ffn_down_exps"}
 _GLOBAL_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
 }
 _OUR_LAYER_NAMES = {theirs: ours for ours, theirs in _LAYER_NAMES.items()}
+_OUR_EXPERT_NAMES = {theirs: ours for ours, theirs in _EXPERT_NAMES.items()}
 _OUR_GLOBAL_NAMES = {theirs: ours for ours, theirs in _GLOBAL_NAMES.items()}
 
 _SPLIT_NAME = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
@@ -74,13 +79,13 @@ class GgufModel:
             self._metadata = first.metadata
             self._files: dict[str, Stored] = {}
             for file in opened:
-                for name, entry in file.entries.items():
-                    ours = _our_name(name)
-                    if ours in self._files:
-                        raise CheckpointError(
-                            f"{file.path}: tensor {name!r} is also in {self._files[ours].file.path.name}"
-                        )
-                    self._files[ours] = Stored(file, entry)
+                for entry in file.entries.values():
+                    for ours, part in _our_entries(entry):
+                        if ours in self._files:
+                            raise CheckpointError(
+                                f"{file.path}: tensor {entry.name!r} is also in {self._files[ours].file.path.name}"
+                            )
+                        self._files[ours] = Stored(file, part)
             self.config = self._read_config()
         except BaseException:
             for file in opened:
@@ -94,11 +99,8 @@ class GgufModel:
             CheckpointError: a tensor is missing, unknown, wrongly shaped or of a type that is not supported.
         """
         layouts: dict[str, Layout] = {}
-        if self.config.num_hidden_layers > len(self._files):  # before a list is made for that many
-            raise CheckpointError(
-                f"{self.path}: {len(self._files)} tensors in all, too few for qwen3.block_count = "
-                f"{self.config.num_hidden_layers}"
-            )
+        keys = f"{self._architecture}.block_count", f"{self._architecture}.expert_count"
+        check_count(self.path, self.config, len(self._files), *keys)
         for name, slot in model_slots(self.config).items():
             stored = self._files.get(name)
             if stored is None or stored.entry.dtype in FLOATS:
@@ -158,19 +160,23 @@ class GgufModel:
             raise ConfigError(f"{self.path}: {error}") from None
 
     def _config_of_metadata(self) -> Qwen3Config:
-        architecture = self._metadata.get("general.architecture")
-        if architecture == "qwen3moe":
-            raise ConfigError("a mixture-of-experts model (qwen3moe) is not supported yet; dense Qwen3 models are")
-        if architecture != ARCHITECTURE:
-            raise ConfigError(f'general.architecture is {describe(architecture)}; only "{ARCHITECTURE}" is supported')
+        self._architecture = self._metadata.get("general.architecture")
+        if self._architecture not in ARCHITECTURES:
+            raise ConfigError(
+                f"general.architecture is {describe(self._architecture)}; only {' and '.join(ARCHITECTURES)} are "
+                "supported"
+            )
         embedding = self._files.get("model.embed_tokens.weight")
         if embedding is None or len(embedding.entry.shape) != 2:
             raise CheckpointError(f"{self.path}: tensor 'token_embd.weight' is missing")
         head_dim = self._number("attention.key_length")
         for name in ("attention.value_length", "rope.dimension_count"):
-            other = self._metadata.get(f"qwen3.{name}", head_dim)
+            other = self._optional(name, head_dim)
             if other != head_dim:
-                raise ConfigError(f"qwen3.{name} is {describe(other)}, but qwen3.attention.key_length is {head_dim}")
+                raise ConfigError(
+                    f"{self._key(name)} is {describe(other)}, but {self._key('attention.key_length')} is {head_dim}"
+                )
+        experts = self._experts()
         return Qwen3Config(
             vocab_size=embedding.entry.shape[0],
             hidden_size=self._number("embedding_length"),
@@ -179,6 +185,7 @@ class GgufModel:
             num_key_value_heads=self._number("attention.head_count_kv"),
             head_dim=head_dim,
             intermediate_size=self._number("feed_forward_length"),
+            experts=experts,
             max_position_embeddings=self._number("context_length"),
             rms_norm_eps=self._number("attention.layer_norm_rms_epsilon"),
             rope_theta=self._number("rope.freq_base"),
@@ -188,24 +195,38 @@ class GgufModel:
             rope_scaling=self._rope_scaling(),
         )
 
+    def _experts(self) -> Experts | None:
+        """Those of every layer that has no single MLP."""
+        if self._architecture != "qwen3moe":
+            return None
+        single = [name.split(".") for name in self._files if name.endswith(".mlp.gate_proj.weight")]
+        return Experts(
+            count=self._number("expert_count"),
+            per_token=self._number("expert_used_count"),
+            intermediate_size=self._number("expert_feed_forward_length"),
+            dense_layers=tuple(sorted(int(layer) for _, _, layer, *_ in single)),
+        )
+
     def _rope_scaling(self) -> YarnScaling | None:
-        kind = self._metadata.get("qwen3.rope.scaling.type")
+        kind = self._optional("rope.scaling.type")
         if kind in (None, "none"):
             return None
         if kind != "yarn":
-            raise ConfigError(f'qwen3.rope.scaling.type is {describe(kind)}, which is not supported, only "yarn" is')
-        attention = self._metadata.get("qwen3.rope.scaling.attn_factor", 1)
+            raise ConfigError(
+                f'{self._key("rope.scaling.type")} is {describe(kind)}, which is not supported, only "yarn" is'
+            )
+        attention = self._optional("rope.scaling.attn_factor", 1)
         if attention != 1:
             raise ConfigError(
-                f"qwen3.rope.scaling.attn_factor is {describe(attention)}, which is not supported, only 1 is"
+                f"{self._key('rope.scaling.attn_factor')} is {describe(attention)}, which is not supported, only 1 is"
             )
         scaling = {
             "rope_type": "yarn",
             "factor": self._number("rope.scaling.factor"),
             "original_max_position_embeddings": self._number("rope.scaling.original_context_length"),
-            **{name: self._metadata.get(f"qwen3.rope.scaling.yarn_{name}") for name in ("beta_fast", "beta_slow")},
+            **{name: self._optional(f"rope.scaling.yarn_{name}") for name in ("beta_fast", "beta_slow")},
         }
-        return parse_rope_scaling({k: v for k, v in scaling.items() if v is not None}, "qwen3.rope.scaling")
+        return parse_rope_scaling({k: v for k, v in scaling.items() if v is not None}, self._key("rope.scaling"))
 
     def _end_ids(self) -> tuple[int, ...]:
         ids = [self._metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS]
@@ -214,12 +235,32 @@ class GgufModel:
             ids += [tokens.index(token) for token in _END_TOKENS if token in tokens]
         return tuple(dict.fromkeys(id for id in ids if id is not None))
 
+    def _key(self, name: str) -> str:
+        return f"{self._architecture}.{name}"
+
+    def _optional(self, name: str, default: Any = None) -> Any:
+        """A metadata value of the architecture's, or the default."""
+        return self._metadata.get(self._key(name), default)
+
     def _number(self, name: str) -> Any:
-        """A metadata value of the architecture's; Qwen3Config checks what it is."""
-        key = f"{ARCHITECTURE}.{name}"
-        if key not in self._metadata:
-            raise ConfigError(f"{key} is missing")
-        return self._metadata[key]
+        """A metadata value of the architecture's that must be there; Qwen3Config checks what it is."""
+        if self._key(name) not in self._metadata:
+            raise ConfigError(f"{self._key(name)} is missing")
+        return self._metadata[self._key(name)]
+
+
+def _our_entries(entry: TensorEntry) -> Iterator[tuple[str, TensorEntry]]:
+    """A GGUF tensor under its published name; one of all experts as one matrix for each, which lie side by side."""
+    experts = re.fullmatch(r"blk\.(\d+)\.(ffn_\w+_exps)\.weight", entry.name)
+    if not experts or experts[2] not in _OUR_EXPERT_NAMES or len(entry.shape) != 3 or entry.shape[0] == 0:
+        yield _our_name(entry.name), entry
+        return
+    count, *shape = entry.shape
+    size = entry.nbytes // count
+    for expert in range(count):
+        begin = entry.begin + expert * size
+        name = f"model.layers.{experts[1]}.mlp.experts.{expert}.{_OUR_EXPERT_NAMES[experts[2]]}.weight"
+        yield name, TensorEntry(f"{entry.name}[{expert}]", entry.dtype, tuple(shape), begin, begin + size)
 
 
 def _our_name(name: str) -> str:
@@ -231,7 +272,10 @@ def _our_name(name: str) -> str:
 
 
 def _their_name(name: str) -> str:
-    """The reverse of `_our_name`."""
+    """What a published tensor is called in, or is part of, in a GGUF file."""
+    expert = re.fullmatch(r"model\.layers\.(\d+)\.mlp\.experts\.(\d+)\.(\w+)\.weight", name)
+    if expert and expert[3] in _EXPERT_NAMES:
+        return f"blk.{expert[1]}.{_EXPERT_NAMES[expert[3]]}.weight[{expert[2]}]"
     layer = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name)
     if layer and layer[2] in _LAYER_NAMES:
         return f"blk.{layer[1]}.{_LAYER_NAMES[layer[2]]}.weight"

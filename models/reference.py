@@ -1,7 +1,8 @@
 """Qwen3 in plain PyTorch, float32: the specification in code, and the oracle of the tests.
 
 Written to be read beside the engine's forward pass, not to be fast. Shapes: n new tokens, t tokens in the cache before
-them, h = hidden_size, dh = head_dim, nh query heads, nkvh KV heads, di = intermediate_size, V = vocab_size.
+them, h = hidden_size, dh = head_dim, nh query heads, nkvh KV heads, di = intermediate_size (moe_intermediate_size of an
+expert), E experts of which a token takes k, V = vocab_size.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class KVCache:
 
 
 class Reference:
-    """A dense Qwen3 model.
+    """A Qwen3 model.
 
     Attributes:
         config: its shape.
@@ -85,7 +86,8 @@ class Reference:
         x = self.weights["model.embed_tokens.weight"][torch.tensor(ids)]  # [n, h]
         for layer in range(self.config.num_hidden_layers):
             x = x + self._attention(layer, self._norm(x, f"model.layers.{layer}.input_layernorm"), cos, sin, cache)
-            x = x + self._mlp(layer, self._norm(x, f"model.layers.{layer}.post_attention_layernorm"))
+            mlp = self._experts if self.config.is_sparse(layer) else self._mlp
+            x = x + mlp(f"model.layers.{layer}.mlp.", self._norm(x, f"model.layers.{layer}.post_attention_layernorm"))
         x = self._norm(x, "model.norm")
         head = "model.embed_tokens" if self.config.tie_word_embeddings else "lm_head"
         return self._linear(x, head)
@@ -112,11 +114,28 @@ class Reference:
         out = torch.einsum("hqk,khd->qhd", probabilities, values)
         return self._linear(out.reshape(n, nh * dh), prefix + "o_proj")
 
-    def _mlp(self, layer: int, x: Tensor) -> Tensor:
+    def _mlp(self, prefix: str, x: Tensor) -> Tensor:
         """SwiGLU: [n, h] -> [n, di] -> [n, h]."""
-        prefix = f"model.layers.{layer}.mlp."
         gate = torch.nn.functional.silu(self._linear(x, prefix + "gate_proj"))
         return self._linear(gate * self._linear(x, prefix + "up_proj"), prefix + "down_proj")
+
+    def _experts(self, prefix: str, x: Tensor) -> Tensor:
+        """Of every token the k likeliest experts' MLPs, weighted: [n, h] -> [n, h]."""
+        experts = self.config.experts
+        assert experts is not None
+        probabilities = self._route(x, prefix + "gate").softmax(dim=-1)  # over all experts, [n, E]
+        weights, chosen = probabilities.topk(experts.per_token)  # [n, k]
+        if experts.normalised:
+            weights = weights / weights.sum(dim=-1, keepdim=True)
+        out = torch.zeros_like(x)
+        for expert in sorted(set(chosen.flatten().tolist())):
+            token, place = torch.where(chosen == expert)
+            out[token] += weights[token, place, None] * self._mlp(f"{prefix}experts.{expert}.", x[token])
+        return out
+
+    def _route(self, x: Tensor, name: str) -> Tensor:
+        """The router's logits, always of unrounded activations."""
+        return x @ self.weights[name + ".weight"].T
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         """RMSNorm over the last dimension (https://arxiv.org/abs/1910.07467)."""

@@ -36,8 +36,8 @@ class TensorFile(Protocol):
         """The file."""
         ...
 
-    def data(self, name: str) -> Bytes:
-        """The bytes of the tensor of that name, read-only."""
+    def data(self, entry: TensorEntry) -> Bytes:
+        """The bytes of one of its tensors, read-only."""
         ...
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Stored:
 
     def data(self) -> Bytes:
         """Its bytes, [nbytes] uint8, read-only."""
-        return self.file.data(self.entry.name)
+        return self.file.data(self.entry)
 
 
 @dataclass(frozen=True, slots=True)

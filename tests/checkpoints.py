@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -41,6 +42,30 @@ _CORPUS = (
 )
 
 
+@dataclass(frozen=True)
+class ExpertShape:
+    """What makes a model a mixture of experts."""
+
+    count: int = 8
+    per_token: int = 3
+    intermediate: int = 64
+    normalised: bool = True
+    dense_layers: tuple[int, ...] = ()
+
+    def config(self, spelling: str = "published") -> dict[str, object]:
+        """The fields of config.json that say so."""
+        return {
+            "architectures": ["Qwen3MoeForCausalLM"],
+            "model_type": "qwen3_moe",
+            ("num_experts" if spelling == "published" else "num_local_experts"): self.count,
+            "num_experts_per_tok": self.per_token,
+            "moe_intermediate_size": self.intermediate,
+            "norm_topk_prob": self.normalised,
+            "decoder_sparse_step": 1,
+            "mlp_only_layers": list(self.dense_layers),
+        }
+
+
 def make_checkpoint(
     folder: Path,
     *,
@@ -63,6 +88,7 @@ def make_checkpoint(
     rope_theta: float = 1e6,
     eps: float = 1e-6,
     eos: int | Sequence[int] | None = None,
+    experts: ExpertShape | None = None,
     config_overrides: Mapping[str, object] | None = None,
 ) -> Path:
     """Write a checkpoint of the given shape into `folder` and return the folder.
@@ -76,6 +102,7 @@ def make_checkpoint(
         tokenizer: also write a byte-level BPE of `TOKENIZER_SIZE` ids with Qwen3's added tokens, and its eos ids.
         template: a file name of tests/templates, without ending; None writes no chat template.
         eos: eos ids of config.json. Without any the model never stops by itself.
+        experts: makes it a mixture of experts.
         config_overrides: fields that replace those of config.json; None removes one.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +147,8 @@ def make_checkpoint(
     else:
         config |= {"rope_parameters": {"rope_type": "default", "rope_theta": rope_theta}, "dtype": dtype}
         config["layer_types"] = ["full_attention"] * layers
+    if experts is not None:
+        config |= experts.config(spelling)
     for name, value in (config_overrides or {}).items():
         if value is None:
             config.pop(name, None)
@@ -138,6 +167,7 @@ def make_checkpoint(
             vocab=vocab,
             tied=tied,
             seed=seed,
+            experts=experts,
         )
     )
     if tied and lm_head == "repeat":
@@ -157,6 +187,7 @@ def random_weights(
     vocab: int,
     tied: bool,
     seed: int,
+    experts: ExpertShape | None = None,
 ) -> Iterable[tuple[str, Array]]:
     """Every tensor of the model by its published name, float32, in file order."""
     rng = np.random.default_rng(seed)
@@ -178,9 +209,14 @@ def random_weights(
         yield prefix + "self_attn.q_norm.weight", norm(head_dim)
         yield prefix + "self_attn.k_norm.weight", norm(head_dim)
         yield prefix + "post_attention_layernorm.weight", norm(hidden)
-        yield prefix + "mlp.gate_proj.weight", matrix(intermediate, hidden)
-        yield prefix + "mlp.up_proj.weight", matrix(intermediate, hidden)
-        yield prefix + "mlp.down_proj.weight", matrix(hidden, intermediate)
+        mlps = {"mlp.": intermediate}
+        if experts is not None and layer not in experts.dense_layers:
+            yield prefix + "mlp.gate.weight", matrix(experts.count, hidden, gain=1.5)
+            mlps = {f"mlp.experts.{expert}.": experts.intermediate for expert in range(experts.count)}
+        for mlp, size in mlps.items():
+            yield prefix + mlp + "gate_proj.weight", matrix(size, hidden)
+            yield prefix + mlp + "up_proj.weight", matrix(size, hidden)
+            yield prefix + mlp + "down_proj.weight", matrix(hidden, size)
     yield "model.norm.weight", norm(hidden)
     if not tied:
         yield "lm_head.weight", matrix(vocab, hidden, gain=2.0)

@@ -30,7 +30,9 @@ LAYER_NAMES = {
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
+    "mlp.gate": "ffn_gate_inp",
 }
+EXPERT_NAMES = {"gate_proj": "ffn_gate_exps", "up_proj": "ffn_up_exps", "down_proj": "ffn_down_exps"}
 GLOBAL_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 
 
@@ -40,6 +42,8 @@ def gguf_name(name: str) -> str:
     if module in GLOBAL_NAMES:
         return GLOBAL_NAMES[module] + ".weight"
     layer, part = module.removeprefix("model.layers.").split(".", 1)
+    if part.startswith("mlp.experts."):
+        return f"blk.{layer}.{EXPERT_NAMES[part.rpartition('.')[2]]}.weight"
     return f"blk.{layer}.{LAYER_NAMES[part]}.weight"
 
 
@@ -63,20 +67,31 @@ def write_gguf(
         coarse: scales of Q8_0 and Q4_0 have no more digits than a bfloat16.
     """
     tensors = {name: tensor.float().numpy() for name, tensor in load_file(folder / "model.safetensors").items()}
-    writer = gguf.GGUFWriter(None, "qwen3", split_max_tensors=-(-len(tensors) // splits) if splits > 1 else 0)
-    for key, value in {**model_metadata(folder), **(metadata or {})}.items():
+    keys = {**model_metadata(folder), **(metadata or {})}
+    arch = "qwen3moe" if "qwen3moe.block_count" in keys else "qwen3"
+    writer = gguf.GGUFWriter(None, arch, split_max_tensors=-(-len(tensors) // splits) if splits > 1 else 0)
+    for key, value in keys.items():
         _add(writer, key, value)
     meaning: dict[str, Array] = {}
+    experts = len({name.split(".")[5] for name in tensors if ".experts." in name})
+    stacks: dict[str, list[Any]] = {}
     for name, tensor in tensors.items():
-        wanted = kind(name, tensor) if tensor.ndim == 2 else Type.F32
+        router = name.endswith(".mlp.gate.weight")  # whose converter keeps it in floats
+        wanted = kind(name, tensor) if tensor.ndim == 2 and not router else Type.F32
         data = quantized(tensor, wanted)
         if coarse and wanted in (Type.Q8_0, Type.Q4_0):
             blocks = data.reshape(-1, gguf.GGML_QUANT_SIZES[wanted][1])
             blocks[:, 0] &= 0xF8  # of the scale's mantissa
+        meaning[name] = np.asarray(gguf.dequantize(data, wanted), np.float32).reshape(tensor.shape)
+        if ".experts." in name:
+            stack = stacks.setdefault(gguf_name(name), [])
+            stack.append(data)
+            if len(stack) < experts:
+                continue
+            data = np.stack(stack)
         own = (rename or {}).get(gguf_name(name), gguf_name(name))
         if own:
             writer.add_tensor(own, data, raw_dtype=wanted)
-        meaning[name] = np.asarray(gguf.dequantize(data, wanted), np.float32).reshape(tensor.shape)
     writer.write_header_to_file(path)
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -87,18 +102,24 @@ def write_gguf(
 def model_metadata(folder: Path) -> dict[str, Any]:
     """The keys that a converter makes of config.json and, if there is one, of the tokenizer."""
     config = json.loads((folder / "config.json").read_text())
-    keys: dict[str, Any] = {
-        "qwen3.block_count": config["num_hidden_layers"],
-        "qwen3.context_length": config["max_position_embeddings"],
-        "qwen3.embedding_length": config["hidden_size"],
-        "qwen3.feed_forward_length": config["intermediate_size"],
-        "qwen3.attention.head_count": config["num_attention_heads"],
-        "qwen3.attention.head_count_kv": config["num_key_value_heads"],
-        "qwen3.attention.key_length": config["head_dim"],
-        "qwen3.attention.value_length": config["head_dim"],
-        "qwen3.attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]),
-        "qwen3.rope.freq_base": float(config["rope_theta"]),
+    shape: dict[str, Any] = {
+        "block_count": config["num_hidden_layers"],
+        "context_length": config["max_position_embeddings"],
+        "embedding_length": config["hidden_size"],
+        "feed_forward_length": config["intermediate_size"],
+        "attention.head_count": config["num_attention_heads"],
+        "attention.head_count_kv": config["num_key_value_heads"],
+        "attention.key_length": config["head_dim"],
+        "attention.value_length": config["head_dim"],
+        "attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]),
+        "rope.freq_base": float(config["rope_theta"]),
     }
+    experts = config.get("num_experts")
+    if experts:
+        shape["expert_count"] = experts
+        shape["expert_used_count"] = config["num_experts_per_tok"]
+        shape["expert_feed_forward_length"] = config["moe_intermediate_size"]
+    keys = {f"{'qwen3moe' if experts else 'qwen3'}.{key}": value for key, value in shape.items()}
     file = folder / "tokenizer.json"
     if not file.exists():
         return keys

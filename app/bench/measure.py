@@ -147,9 +147,13 @@ def _peak(limits: MachineLimits, yardstick: str) -> float:
 
 def _prefill_operations(meta: Qwen3Meta, tokens: int) -> float:
     """Multiply-adds times two: every projection for every token, causal attention, the head for the last token."""
-    projections = meta.d * meta.dh * (2 * meta.nh + 2 * meta.nkvh) + 3 * meta.d * meta.di  # of one layer
-    attention = 2 * meta.nh * meta.dh * (tokens + 1) / 2  # of one token in one layer, on average
-    return 2.0 * (tokens * meta.nlayer * (projections + attention) + meta.d * meta.dvoc)
+    projections = meta.d * meta.dh * (2 * meta.nh + 2 * meta.nkvh)  # of one token in one layer
+    attention = 2 * meta.nh * meta.dh * (tokens + 1) / 2  # the same, on average
+    mlps = 3 * meta.d * meta.di * (meta.nlayer - meta.sparse_layers)  # of one token in all layers
+    if meta.experts:
+        taken = 3 * meta.experts.intermediate_size * meta.experts.per_token
+        mlps += meta.d * (taken + meta.experts.count) * meta.sparse_layers
+    return 2.0 * (tokens * (meta.nlayer * (projections + attention) + mlps) + meta.d * meta.dvoc)
 
 
 # ---- one run --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ __all__ = ["MemoryPlan", "available_bytes", "free_memory", "plan"]
 
 BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 8.5 / 8, "int4": 4.5 / 8}  # integers with their groups' scales
 VOCABULARY = {**BYTES, "int4": BYTES["int8"]}  # embedding and head
+ROUTER = {"float32": 4, "float16": 2, "bfloat16": 2}  # whose floats stay as the file has them
 SMALLER = {"f32": "bf16", "f16": "int8", "bf16": "int8", "int8": "int4"}
 HEADROOM = 300 << 20  # bytes beside weights and KV: Python, activations, logits
 LEAST_CONTEXT = 512  # tokens: below this there is no chat to be had
@@ -119,11 +120,15 @@ def _weight_bytes(config: Qwen3Config, counts: WeightCounts, asked: str) -> int:
     """Bytes of the weights as the engine keeps them for `--weights asked`."""
     held = counts.kept if asked == "auto" else asked
     vocabulary = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
-    body = counts.weights - vocabulary
+    routers = config.sparse_layers * config.hidden_size * config.experts.count if config.experts else 0
+    router_bytes = routers * ROUTER[config.dtype]
+    body = counts.weights - vocabulary - routers
     if asked == "auto" and counts.quantized:  # each matrix in the integers that it comes closest to
         four = counts.four_bit
-        return int(four * BYTES["int4"] + (body - four) * BYTES["int8"] + vocabulary * VOCABULARY["int8"])
-    return int(body * BYTES[held] + vocabulary * VOCABULARY[held])
+        return (
+            int(four * BYTES["int4"] + (body - four) * BYTES["int8"] + vocabulary * VOCABULARY["int8"]) + router_bytes
+        )
+    return int(body * BYTES[held] + vocabulary * VOCABULARY[held]) + router_bytes
 
 
 def _pages(tokens: int) -> int:

@@ -17,6 +17,11 @@ class YarnScaling:
         self, *, factor: float, original_dctx: int, beta_fast: float, beta_slow: float, attention_factor: float
     ) -> None: ...
 
+class Experts:
+    def __init__(
+        self, *, count: int, per_token: int, di: int, normalised: bool, dense_layers: Sequence[int]
+    ) -> None: ...
+
 class Meta:
     def __init__(
         self,
@@ -34,18 +39,19 @@ class Meta:
         end_tokens: Sequence[int],
         tie_embd: bool,
         yarn: YarnScaling,
+        experts: Experts,
     ) -> None: ...
     def validate(self) -> None: ...
 
 class Weights:
-    def __init__(self, nlayer: int) -> None: ...
+    def __init__(self, nlayer: int, experts: int) -> None: ...
     def set(
-        self, slot: str, layer: int, array: Any, dtype: str | None, shape: Sequence[int] | None, mapped: bool
+        self, slot: str, index: int, array: Any, dtype: str | None, shape: Sequence[int] | None, mapped: bool
     ) -> None: ...
     def set_encoded(
         self,
         slot: str,
-        layer: int,
+        index: int,
         encoding: str,
         shape: Sequence[int],
         parts: Mapping[str, tuple[Any, str, Sequence[int]]],
@@ -153,6 +159,8 @@ class Profile:
     def decode_tokens(self) -> int: ...
     @property
     def decode_ns(self) -> int: ...
+    def prefill_expert_tokens(self) -> npt.NDArray[np.int64]: ...
+    def decode_expert_tokens(self) -> npt.NDArray[np.int64]: ...
     @property
     def replayed_steps(self) -> int: ...
     @property

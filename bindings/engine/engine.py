@@ -47,7 +47,9 @@ class Memory:
     """What the engine holds. Bytes, over all devices, unless said otherwise."""
 
     weights: int
-    weights_per_step: int  # what every step reads: all but an embedding table that is not the head, too
+    weights_per_step: (
+        int  # what a step of one token reads: not an embedding table apart from the head, nor idle experts
+    )
     activations: int
     kv_used: int
     kv_budget: int
@@ -116,12 +118,12 @@ class Engine:
             if context is not None:
                 config = config.for_context(integer(context, "context", 1, 2**31 - 1))
             meta = Qwen3Meta.from_config(config)
-            views = _core.Weights(meta.nlayer)
-            for slot, layer, raw in checkpoint.weights():
+            views = _core.Weights(meta.nlayer, meta.expert_count)
+            for slot, index, raw in checkpoint.weights():
                 if isinstance(raw, RawTensor):
-                    views.set(slot, layer, raw.data, raw.dtype.lower(), list(raw.shape), raw.mapped)
+                    views.set(slot, index, raw.data, raw.dtype.lower(), list(raw.shape), raw.mapped)
                 else:
-                    set_encoded(views, slot, layer, QuantizedTensor.of(raw), mapped=True)
+                    set_encoded(views, slot, index, QuantizedTensor.of(raw), mapped=True)
             native = _create(meta, views, devices, weights, kv, context, threads, kv_budget, progress)
             del views, raw  # they look into the mapped file, which closes now
         return cls(native, meta, config, time.perf_counter() - began)
@@ -142,7 +144,7 @@ class Engine:
     ) -> Engine:
         """A model from arrays in memory, read in place; they may be freed afterwards. Arguments as in `load`."""
         began = time.perf_counter()
-        views = weights.native(meta.nlayer)
+        views = weights.native(meta.nlayer, meta.expert_count)
         native = _create(meta, views, devices, weights_dtype, kv, context, threads, kv_budget, progress)
         return cls(native, meta, None, time.perf_counter() - began)
 
@@ -270,7 +272,7 @@ class Engine:
         """Where the time of the last step of this kind went. `reset` then starts all counts anew."""
         if kind not in ("prefill", "decode"):
             raise ConfigError(f"kind = {kind!r}: expected prefill or decode")
-        profile = Profile.from_native(self._native.profile(), kind)
+        profile = Profile.from_native(self._native.profile(), kind, self._meta.expert_count)
         if reset:
             self._native.reset_profile()
         return profile

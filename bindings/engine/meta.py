@@ -1,4 +1,4 @@
-"""The shape of a dense Qwen3 model, under the names of the original API."""
+"""The shape of a Qwen3 model, under the names of the original API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.engine import _core
 from qwen3_chat.engine.arguments import integer, real, token_ids
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.rope_scaling import YarnScaling
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ _SIZES = ("nlayer", "d", "nh", "nkvh", "dh", "di", "dctx", "dvoc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qwen3Meta:
-    """The shape of a dense Qwen3 model. Raises ConfigError naming the field that is wrong."""
+    """The shape of a Qwen3 model. Raises ConfigError naming the field that is wrong."""
 
     nlayer: int  # transformer layers
     d: int  # hidden size
     nh: int  # query heads
     nkvh: int  # key / value heads; divides nh
     dh: int  # head dimension, of its own: never d / nh
-    di: int  # MLP intermediate size
+    di: int  # intermediate size of the MLP of a layer without experts
     dctx: int  # longest context the model was made for, tokens
     dvoc: int  # vocabulary size, padding rows included
     epsilon: float = 1e-6
@@ -35,6 +36,7 @@ class Qwen3Meta:
     end_tokens: Sequence[int] = ()
     tie_embd: bool = False  # the head is input_embd
     yarn: YarnScaling | None = None  # of the rotary frequencies
+    experts: Experts | None = None  # None: a dense model
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -58,7 +60,18 @@ class Qwen3Meta:
             end_tokens=config.eos_token_ids,
             tie_embd=config.tie_word_embeddings,
             yarn=config.rope_scaling,
+            experts=config.experts,
         )
+
+    @property
+    def expert_count(self) -> int:
+        """Experts of a sparse layer; 0 for a dense model."""
+        return self.experts.count if self.experts else 0
+
+    @property
+    def sparse_layers(self) -> int:
+        """Layers that have experts."""
+        return self.nlayer - len(self.experts.dense_layers) if self.experts else 0
 
     def native(self) -> _core.Meta:
         """The same for the compiled engine."""
@@ -77,6 +90,7 @@ class Qwen3Meta:
             end_tokens=list(self.end_tokens),
             tie_embd=bool(self.tie_embd),
             yarn=self._native_yarn(),
+            experts=self._native_experts(),
         )
 
     def _native_yarn(self) -> _core.YarnScaling:
@@ -87,4 +101,14 @@ class Qwen3Meta:
             beta_fast=real(yarn.beta_fast, "yarn.beta_fast"),
             beta_slow=real(yarn.beta_slow, "yarn.beta_slow"),
             attention_factor=real(yarn.attention_factor or 0.0, "yarn.attention_factor"),
+        )
+
+    def _native_experts(self) -> _core.Experts:
+        experts = self.experts
+        return _core.Experts(
+            count=experts.count if experts else 0,
+            per_token=experts.per_token if experts else 0,
+            di=experts.intermediate_size if experts else 0,
+            normalised=experts is None or experts.normalised,
+            dense_layers=experts.dense_layers if experts else (),
         )

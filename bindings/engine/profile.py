@@ -43,6 +43,7 @@ class Profile:
     steps: int  # since the engine started or its profile was reset
     total_tokens: int
     total_ns: int
+    expert_tokens: npt.NDArray[np.int64]  # [layers, experts]: tokens that each met in all steps; [0, 0] if dense
     replayed_steps: int  # decode steps that ran as captured graphs
     probe_share: float  # the probe's own cost as a share of decoding
 
@@ -58,9 +59,10 @@ class Profile:
         return {verb: int(ns) for verb, ns in zip(self.step_verbs, slowest, strict=True)}
 
     @classmethod
-    def from_native(cls, native: _core.Profile, kind: StepKind) -> Profile:
-        """The part of the compiled engine's profile that is about one kind of step."""
+    def from_native(cls, native: _core.Profile, kind: StepKind, experts: int) -> Profile:
+        """The part of the compiled engine's profile that is about one kind of step; of so many experts a layer."""
         decode = kind == "decode"
+        tokens = native.decode_expert_tokens() if decode else native.prefill_expert_tokens()
         step = native.last_decode if decode else native.last_prefill
         return cls(
             kind=kind,
@@ -74,6 +76,7 @@ class Profile:
             steps=native.decode_steps if decode else native.prefill_steps,
             total_tokens=native.decode_tokens if decode else native.prefill_tokens,
             total_ns=native.decode_ns if decode else native.prefill_ns,
+            expert_tokens=tokens.reshape(-1, experts) if experts else tokens.reshape(0, 0),
             replayed_steps=native.replayed_steps,
             probe_share=native.probe_share,
         )

@@ -81,7 +81,7 @@ Tensor: TypeAlias = DLPackArray | HostTensor | QuantizedTensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Qwen3Weights:
-    """The slots of a dense Qwen3 model: numpy or torch arrays (or a HostTensor), row-major and in host memory.
+    """The slots of a Qwen3 model: numpy or torch arrays (or a HostTensor), row-major and in host memory.
 
     Projections are [out, in], as in a checkpoint. Element types: float32, float16, bfloat16. Matrices may also be
     QuantizedTensors.
@@ -99,36 +99,47 @@ class Qwen3Weights:
     attn_v_proj: Sequence[Tensor]  # [nkvh*dh, d]
     attn_o_proj: Sequence[Tensor]  # [d, nh*dh]
     ffn_norm: Sequence[Tensor]  # [d]
-    mlp_gate_proj: Sequence[Tensor]  # [di, d]
-    mlp_up_proj: Sequence[Tensor]  # [di, d]
-    mlp_down_proj: Sequence[Tensor]  # [d, di]
+    # of a dense layer; None for one with experts
+    mlp_gate_proj: Sequence[Tensor | None] = ()  # [di, d]
+    mlp_up_proj: Sequence[Tensor | None] = ()  # [di, d]
+    mlp_down_proj: Sequence[Tensor | None] = ()  # [d, di]
+    # of a layer with experts; None for a dense one
+    moe_router: Sequence[Tensor | None] = ()  # [experts, d]
+    # one array an expert, layer by layer; none for a dense layer's
+    expert_gate_proj: Sequence[Tensor | None] = ()  # [di of an expert, d]
+    expert_up_proj: Sequence[Tensor | None] = ()  # [di of an expert, d]
+    expert_down_proj: Sequence[Tensor | None] = ()  # [d, di of an expert]
 
-    def native(self, nlayer: int) -> _core.Weights:
+    def native(self, nlayer: int, experts: int = 0) -> _core.Weights:
         """Views for the compiled engine, which keep the arrays alive. Raises CheckpointError naming the slot."""
-        weights = _core.Weights(nlayer)
+        weights = _core.Weights(nlayer, experts)
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _GLOBAL_SLOTS:
                 if value is not None:
                     _set(weights, field.name, -1, value)
                 continue
-            layers = [] if value is None else list(value)
-            if len(layers) > nlayer:
-                raise CheckpointError(f"{field.name} has {len(layers)} arrays: the model has {nlayer} layers")
-            for layer, tensor in enumerate(layers):
+            arrays = [] if value is None else list(value)
+            if len(arrays) > nlayer * (experts if field.name in _EXPERT_SLOTS else 1):
+                of_experts = f" of {experts} experts" if field.name in _EXPERT_SLOTS else ""
+                raise CheckpointError(
+                    f"{field.name} has {len(arrays)} arrays: the model has {nlayer} layers{of_experts}"
+                )
+            for index, tensor in enumerate(arrays):
                 if tensor is not None:
-                    _set(weights, field.name, layer, tensor)
+                    _set(weights, field.name, index, tensor)
         return weights
 
 
 _GLOBAL_SLOTS = frozenset({"input_embd", "output_norm", "output_embd"})
+_EXPERT_SLOTS = frozenset({"expert_gate_proj", "expert_up_proj", "expert_down_proj"})
 
 
-def _set(weights: _core.Weights, slot: str, layer: int, tensor: Tensor) -> None:
+def _set(weights: _core.Weights, slot: str, index: int, tensor: Tensor) -> None:
     if isinstance(tensor, QuantizedTensor):
-        set_encoded(weights, slot, layer, tensor, mapped=False)
+        set_encoded(weights, slot, index, tensor, mapped=False)
         return
-    place = slot if layer < 0 else f"{slot}[{layer}]"
+    place = slot if index < 0 else f"{slot}[{index}]"
     array: Any = tensor.data if isinstance(tensor, HostTensor) else tensor
     dtype = tensor.dtype if isinstance(tensor, HostTensor) else None
     shape = list(tensor.shape) if isinstance(tensor, HostTensor) and tensor.shape is not None else None
@@ -139,22 +150,22 @@ def _set(weights: _core.Weights, slot: str, layer: int, tensor: Tensor) -> None:
     if isinstance(array, np.ndarray) and array.dtype.name == "bfloat16":  # of ml_dtypes, which exports no bfloat16
         array, dtype = array.view(np.uint16), dtype or "bf16"
     try:
-        weights.set(slot, layer, array, dtype, shape, False)
+        weights.set(slot, index, array, dtype, shape, False)
     except TypeError:
         raise CheckpointError(
             f"{place}: an array of {array.dtype} cannot be read: expected float32, float16 or bfloat16"
         ) from None
 
 
-def set_encoded(weights: _core.Weights, slot: str, layer: int, tensor: QuantizedTensor, *, mapped: bool) -> None:
+def set_encoded(weights: _core.Weights, slot: str, index: int, tensor: QuantizedTensor, *, mapped: bool) -> None:
     """Fill a slot with a quantized matrix. Raises CheckpointError naming the slot and the array."""
-    place = slot if layer < 0 else f"{slot}[{layer}]"
+    place = slot if index < 0 else f"{slot}[{index}]"
     for role, (array, _, _) in tensor.parts.items():
         if not hasattr(array, "__dlpack__"):
             raise CheckpointError(f"{place} {role}: expected a numpy or torch array, got {type(array).__name__}")
     weights.set_encoded(
         slot,
-        layer,
+        index,
         tensor.encoding,
         list(tensor.shape),
         {role: (array, dtype, list(shape)) for role, (array, dtype, shape) in tensor.parts.items()},

@@ -39,29 +39,21 @@ void drop(const TensorView& view, const Slice& slice) {
 }
 
 // The embedding and the head bear four bits badly, and are the largest matrices of a small model: int8 at least.
+// A router decides by small differences, and in whole numbers it would decide otherwise: its floats stay as they are.
 WeightType kept_as(Slot slot, const TensorView& view, const DeviceShape& shape) {
+    if (slot == Slot::moe_router) return view.encoded ? WeightType::f32 : weight_type(view.dtype);
     WeightType type = shape.weights;
     if (shape.as_stored) type = view.stored_type() == WeightType::int4 ? WeightType::int4 : WeightType::int8;
     const bool vocabulary = slot == Slot::input_embd || slot == Slot::output_embd;
     return vocabulary && type == WeightType::int4 ? WeightType::int8 : type;
 }
 
-template <class Fn>
-void for_each_slot(const Meta& meta, Fn&& fn) {
-    for (size_t i = 0; i < kSlots; ++i) {
-        const auto slot = static_cast<Slot>(i);
-        if (slot == Slot::output_embd && meta.tie_embd) continue;
-        for (int64_t layer = 0; layer < (per_layer(slot) ? meta.nlayer : 1); ++layer) fn(slot, layer);
-    }
-}
-
 }  // namespace
 
 size_t shard_source_bytes(const Meta& meta, const Weights& weights, const Shard& shard) {
     size_t bytes = 0;
-    for_each_slot(meta, [&](Slot slot, int64_t layer) {
-        bytes += slice_bytes(weights.at(slot, layer), slice_of(slot, meta, shard));
-    });
+    for_each_place(
+        meta, [&](const Place& place) { bytes += slice_bytes(weights.at(place), slice_of(place.slot, meta, shard)); });
     return bytes;
 }
 
@@ -84,6 +76,24 @@ DeviceWeights load_shard(Ops& ops, const DeviceShape& shape, const Weights& weig
         return packed;
     };
 
+    auto matrices = [&](Slot slot, int64_t layer) {
+        const Slice slice = slice_of(slot, shape.meta, shape.shard);
+        std::vector<Source> sources;
+        for (int64_t expert = 0; expert < shape.meta.experts.count; ++expert) {
+            const TensorView& view = weights.at(slot, layer, expert);
+            sources.push_back({&view, kept_as(slot, view, shape)});
+        }
+        return ops.pack_all(sources, slice, [&](size_t i) { finish(*sources[i].weight, slice); });
+    };
+    auto experts = [&](int64_t layer) {
+        auto gates = matrices(Slot::expert_gate_proj, layer), ups = matrices(Slot::expert_up_proj, layer),
+             downs = matrices(Slot::expert_down_proj, layer);
+        std::vector<Expert> all;
+        for (size_t i = 0; i < gates.size(); ++i)
+            all.push_back({std::move(gates[i]), std::move(ups[i]), std::move(downs[i])});
+        return all;
+    };
+
     DeviceWeights out;
     out.input_embd = matrix(Slot::input_embd);
     for (int64_t i = 0; i < shape.meta.nlayer; ++i) {
@@ -96,9 +106,14 @@ DeviceWeights load_shard(Ops& ops, const DeviceShape& shape, const Weights& weig
         layer.attn_k_norm = vector(Slot::attn_k_norm, i);
         layer.o_proj = matrix(Slot::attn_o_proj, i);
         layer.ffn_norm = vector(Slot::ffn_norm, i);
-        layer.gate_proj = matrix(Slot::mlp_gate_proj, i);
-        layer.up_proj = matrix(Slot::mlp_up_proj, i);
-        layer.down_proj = matrix(Slot::mlp_down_proj, i);
+        if (shape.meta.sparse(i)) {
+            layer.router = matrix(Slot::moe_router, i);
+            layer.experts = experts(i);
+        } else {
+            layer.gate_proj = matrix(Slot::mlp_gate_proj, i);
+            layer.up_proj = matrix(Slot::mlp_up_proj, i);
+            layer.down_proj = matrix(Slot::mlp_down_proj, i);
+        }
         out.layers.push_back(std::move(layer));
     }
     out.output_norm = vector(Slot::output_norm);

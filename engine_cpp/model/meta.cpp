@@ -1,5 +1,6 @@
 #include "qwen3/meta.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -22,7 +23,31 @@ void require_positive(const char* field, float value) {
                           "; expected a positive finite number");
 }
 
+void validate_experts(const Experts& experts, int64_t nlayer) {
+    require_positive("experts.count", experts.count);
+    require_positive("experts.per_token", experts.per_token);
+    require_positive("experts.di", experts.di);
+    if (experts.per_token > experts.count)
+        throw ConfigError("meta.experts.per_token is " + std::to_string(experts.per_token) +
+                          "; a layer has meta.experts.count = " + std::to_string(experts.count));
+    int64_t last = -1;
+    for (int64_t layer : experts.dense_layers) {
+        if (layer <= last || layer >= nlayer)
+            throw ConfigError("meta.experts.dense_layers holds " + std::to_string(layer) +
+                              "; expected ascending layers below meta.nlayer, which is " + std::to_string(nlayer));
+        last = layer;
+    }
+}
+
 }  // namespace
+
+bool Meta::sparse(int64_t layer) const {
+    return experts.count > 0 && !std::binary_search(experts.dense_layers.begin(), experts.dense_layers.end(), layer);
+}
+
+int64_t Meta::sparse_layers() const {
+    return experts.count > 0 ? nlayer - static_cast<int64_t>(experts.dense_layers.size()) : 0;
+}
 
 void Meta::validate() const {
     require_positive("nlayer", nlayer);
@@ -54,6 +79,7 @@ void Meta::validate() const {
     if (nh % nkvh != 0)
         throw ConfigError("meta.nh is " + std::to_string(nh) + " and meta.nkvh is " + std::to_string(nkvh) +
                           "; nkvh must divide nh");
+    if (experts.count != 0) validate_experts(experts, nlayer);
     for (int32_t id : end_tokens)
         if (id < 0 || id >= dvoc)
             throw ConfigError("meta.end_tokens holds " + std::to_string(id) + ", which is not in the vocabulary of " +

@@ -14,6 +14,7 @@ Range elements(Unit unit, const Meta& meta, const Shard& shard, int64_t axis_len
         case Unit::query_head: return {shard.query_heads.begin * meta.dh, shard.query_heads.end * meta.dh};
         case Unit::kv_head: return {shard.kv_heads.begin * meta.dh, shard.kv_heads.end * meta.dh};
         case Unit::mlp: return shard.mlp;
+        case Unit::expert: return shard.experts;
         case Unit::vocab: return shard.vocab;
     }
     return {};
@@ -30,9 +31,11 @@ Shard shard_of(const Meta& meta, int64_t rank, int64_t size) {
                 .query_heads = split(meta.nh, 1, rank, size),
                 .kv_heads = {},
                 .mlp = {},
+                .experts = {},
                 .vocab = {}};
     shard.kv_heads = {shard.query_heads.begin / meta.group(), (shard.query_heads.end - 1) / meta.group() + 1};
     shard.mlp = split(meta.di, kMlpGranule, rank, size);
+    shard.experts = split(meta.experts.di, kMlpGranule, rank, size);
     shard.vocab = split(meta.dvoc, kVocabGranule, rank, size);
     return shard;
 }

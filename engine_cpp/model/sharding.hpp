@@ -9,12 +9,13 @@
 
 namespace qwen3 {
 
-// The units in which a dense Qwen3 is cut.
+// The units in which a Qwen3 is cut.
 enum class Unit : uint8_t {
     whole,       // replicated
     query_head,  // dh rows or columns
     kv_head,     // every KV head that the device's query heads use; replicated where two devices share one
     mlp,         // whole quantization groups of down_proj
+    expert,      // the same within every expert
     vocab,       // whole panels of 16 rows
 };
 
@@ -46,6 +47,10 @@ constexpr std::array<ShardRule, kSlots> kShardingTable = {{
     {Slot::mlp_gate_proj, Axis::rows, Unit::mlp, Join::none},
     {Slot::mlp_up_proj, Axis::rows, Unit::mlp, Join::none},
     {Slot::mlp_down_proj, Axis::columns, Unit::mlp, Join::all_reduce},
+    {Slot::moe_router, Axis::none, Unit::whole, Join::none},
+    {Slot::expert_gate_proj, Axis::rows, Unit::expert, Join::none},
+    {Slot::expert_up_proj, Axis::rows, Unit::expert, Join::none},
+    {Slot::expert_down_proj, Axis::columns, Unit::expert, Join::all_reduce},
 }};
 
 // Throws ConfigError when there are more devices than query heads.

@@ -1,6 +1,7 @@
 #include "qwen3/weights.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "qwen3/error.hpp"
@@ -9,8 +10,9 @@ namespace qwen3 {
 namespace {
 
 constexpr std::array<std::string_view, kSlots> kSlotNames = {
-    "input_embd",  "output_norm", "output_embd", "attn_norm", "attn_q_norm",   "attn_k_norm", "attn_q_proj",
-    "attn_k_proj", "attn_v_proj", "attn_o_proj", "ffn_norm",  "mlp_gate_proj", "mlp_up_proj", "mlp_down_proj",
+    "input_embd",  "output_norm",   "output_embd", "attn_norm",        "attn_q_norm",    "attn_k_norm",
+    "attn_q_proj", "attn_k_proj",   "attn_v_proj", "attn_o_proj",      "ffn_norm",       "mlp_gate_proj",
+    "mlp_up_proj", "mlp_down_proj", "moe_router",  "expert_gate_proj", "expert_up_proj", "expert_down_proj",
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -19,19 +21,14 @@ std::string shape_text(const std::vector<int64_t>& shape) {
     return text + "]";
 }
 
-std::string full_name(Slot slot, int64_t layer) {
-    std::string name(slot_name(slot));
-    return per_layer(slot) ? name + "[" + std::to_string(layer) + "]" : name;
-}
-
-void check(const TensorView& view, Slot slot, int64_t layer, const Meta& meta) {
-    const std::vector<int64_t> expected = slot_shape(slot, meta);
+void check(const TensorView& view, const Place& place, const Meta& meta) {
+    const std::vector<int64_t> expected = slot_shape(place.slot, meta);
     if (!view.data)
-        throw CheckpointError("weight " + full_name(slot, layer) + " is missing; expected " + shape_text(expected));
+        throw CheckpointError("weight " + place_name(place) + " is missing; expected " + shape_text(expected));
     if (view.shape != expected)
-        throw CheckpointError("weight " + full_name(slot, layer) + " has shape " + shape_text(view.shape) +
-                              "; expected " + shape_text(expected));
-    if (view.encoded) view.encoded->validate(expected, "weight " + full_name(slot, layer));
+        throw CheckpointError("weight " + place_name(place) + " has shape " + shape_text(view.shape) + "; expected " +
+                              shape_text(expected));
+    if (view.encoded) view.encoded->validate(expected, "weight " + place_name(place));
 }
 
 }  // namespace
@@ -126,56 +123,73 @@ std::vector<int64_t> slot_shape(Slot slot, const Meta& m) {
         case Slot::mlp_gate_proj:
         case Slot::mlp_up_proj: return {m.di, m.d};
         case Slot::mlp_down_proj: return {m.d, m.di};
+        case Slot::moe_router: return {m.experts.count, m.d};
+        case Slot::expert_gate_proj:
+        case Slot::expert_up_proj: return {m.experts.di, m.d};
+        case Slot::expert_down_proj: return {m.d, m.experts.di};
     }
     return {};
 }
 
-TensorView& Weights::at(Slot slot, int64_t layer) {
-    return const_cast<TensorView&>(static_cast<const Weights&>(*this).at(slot, layer));
+std::string place_name(const Place& place) {
+    std::string name(slot_name(place.slot));
+    if (per_layer(place.slot)) name += "[" + std::to_string(place.layer) + "]";
+    if (per_expert(place.slot)) name += "[" + std::to_string(place.expert) + "]";
+    return name;
 }
 
-const TensorView& Weights::at(Slot slot, int64_t layer) const {
-    const auto index = static_cast<size_t>(slot);
-    if (!per_layer(slot)) return globals_[index];
-    if (layer < 0 || static_cast<size_t>(layer) >= layers_.size())
-        throw CheckpointError("weight " + full_name(slot, layer) + " names a layer outside the model's " +
-                              std::to_string(layers_.size()));
-    return layers_[static_cast<size_t>(layer)][index - kGlobalSlots];
+Weights::Weights(int64_t nlayer, int64_t experts) : nlayer_(nlayer), experts_(experts) {
+    const size_t of_a_layer = kSlots - kGlobalSlots - kExpertSlots + kExpertSlots * static_cast<size_t>(experts);
+    views_.resize(kGlobalSlots + static_cast<size_t>(nlayer) * of_a_layer);
 }
+
+size_t Weights::index(const Place& place) const {
+    constexpr size_t kLayerSlots = kSlots - kGlobalSlots - kExpertSlots;
+    const auto slot = static_cast<size_t>(place.slot);
+    if (!per_layer(place.slot)) return slot;
+    if (place.layer < 0 || place.layer >= nlayer_)
+        throw CheckpointError("weight " + place_name(place) + " names a layer outside the model's " +
+                              std::to_string(nlayer_));
+    const auto experts = static_cast<size_t>(experts_);
+    const size_t layer = kGlobalSlots + static_cast<size_t>(place.layer) * (kLayerSlots + kExpertSlots * experts);
+    if (!per_expert(place.slot)) return layer + slot - kGlobalSlots;
+    if (place.expert < 0 || place.expert >= experts_)
+        throw CheckpointError("weight " + place_name(place) + " names an expert outside the layer's " +
+                              std::to_string(experts_));
+    return layer + kLayerSlots + (slot - kGlobalSlots - kLayerSlots) * experts + static_cast<size_t>(place.expert);
+}
+
+TensorView& Weights::at(const Place& place) { return views_[index(place)]; }
+const TensorView& Weights::at(const Place& place) const { return views_[index(place)]; }
 
 void Weights::validate(const Meta& meta) const {
-    if (static_cast<int64_t>(layers_.size()) != meta.nlayer)
-        throw CheckpointError("the weights have " + std::to_string(layers_.size()) + " layers; meta.nlayer is " +
+    if (nlayer_ != meta.nlayer)
+        throw CheckpointError("the weights have " + std::to_string(nlayer_) + " layers; meta.nlayer is " +
                               std::to_string(meta.nlayer));
-    for (size_t i = 0; i < kSlots; ++i) {
-        const auto slot = static_cast<Slot>(i);
-        if (slot == Slot::output_embd && meta.tie_embd) {
-            if (at(slot).data)
-                throw CheckpointError("weight output_embd is given although meta.tie_embd says that it is input_embd");
-            continue;
-        }
-        const int64_t count = per_layer(slot) ? meta.nlayer : 1;
-        for (int64_t layer = 0; layer < count; ++layer) check(at(slot, layer), slot, layer, meta);
-    }
+    if (experts_ != meta.experts.count)
+        throw CheckpointError("the weights have " + std::to_string(experts_) + " experts; meta.experts.count is " +
+                              std::to_string(meta.experts.count));
+    if (meta.tie_embd && at(Slot::output_embd).data)
+        throw CheckpointError("weight output_embd is given although meta.tie_embd says that it is input_embd");
+    for_each_place(meta, [&](const Place& place) { check(at(place), place, meta); });
 }
 
 WeightType Weights::stored_type() const {
     if (!quantized()) return at(Slot::attn_q_proj, 0).stored_type();
     int64_t four = 0, all = 0;  // weights
-    for (const auto& layer : layers_)
-        for (const TensorView& view : layer) {
-            if (view.shape.size() != 2) continue;
-            const int64_t count = view.shape[0] * view.shape[1];
-            all += count;
-            if (view.stored_type() == WeightType::int4) four += count;
-        }
+    for (size_t i = kGlobalSlots; i < views_.size(); ++i) {
+        const TensorView& view = views_[i];
+        if (view.shape.size() != 2) continue;
+        const int64_t count = view.shape[0] * view.shape[1];
+        all += count;
+        if (view.stored_type() == WeightType::int4) four += count;
+    }
     return 2 * four > all ? WeightType::int4 : WeightType::int8;
 }
 
 bool Weights::quantized() const {
-    return std::any_of(layers_.begin(), layers_.end(), [](const auto& layer) {
-        return std::any_of(layer.begin(), layer.end(), [](const TensorView& view) { return view.encoded != nullptr; });
-    });
+    return std::any_of(views_.begin() + kGlobalSlots, views_.end(),
+                       [](const TensorView& view) { return view.encoded != nullptr; });
 }
 
 }  // namespace qwen3

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,6 +58,12 @@ public:
     virtual size_t bytes() const = 0;
 };
 
+// A matrix to be packed.
+struct Source {
+    const TensorView* weight;
+    WeightType type;
+};
+
 // A norm's weights, f32.
 class Vector {
 public:
@@ -70,6 +77,11 @@ public:
     virtual size_t page_bytes() const = 0;
 };
 
+// One of the MLPs that a router picks from.
+struct Expert {
+    std::unique_ptr<Matrix> gate, up, down;
+};
+
 class Ops {
 public:
     virtual ~Ops() = default;
@@ -79,6 +91,10 @@ public:
     // Memory. All throw OutOfMemory.
     virtual std::unique_ptr<Buffer> alloc(int64_t rows, int64_t columns) = 0;
     virtual std::unique_ptr<Matrix> pack(const TensorView& weight, const Slice& slice, WeightType type) = 0;
+    // Matrices of one slice that lie side by side on the device: those of a layer's experts. Calls packed(i) once the
+    // i-th is there.
+    virtual std::vector<std::unique_ptr<Matrix>> pack_all(std::span<const Source> sources, const Slice& slice,
+                                                          const std::function<void(size_t)>& packed);
     virtual std::unique_ptr<Vector> pack_vector(const TensorView& weight) = 0;
     virtual std::unique_ptr<KvPages> alloc_pages(int64_t pages) = 0;
     virtual size_t page_bytes() const = 0;
@@ -108,11 +124,26 @@ public:
     virtual void norm_gate_up_silu(const Buffer& hidden, const Vector& norm, const Matrix& gate, const Matrix& up,
                                    Buffer& act) = 0;
     virtual void down_residual(const Buffer& act, const Matrix& down, bool residual, Buffer& hidden) = 0;
+
+    // Instead of the two above in layers with experts: norm_route picks those of every token, and the others act on
+    // them, a row of act for each token and expert. Devices that cannot throw DeviceError.
+    //
+    // The likeliest experts of softmax(router RMSNorm(hidden)); adds to tokens_of_expert [experts].
+    virtual void norm_route(const Buffer& hidden, const Vector& norm, const Matrix& router,
+                            std::span<int64_t> tokens_of_expert);
+    // act [ntok * experts of a token, expert di] = silu(gate) * up of what norm_route normalised.
+    virtual void experts_gate_up_silu(std::span<const Expert> experts, Buffer& act);
+    // hidden [ntok, d] = the sum of every token's experts, as the router weighs them (+ hidden, as above).
+    virtual void experts_down_residual(const Buffer& act, std::span<const Expert> experts, bool residual,
+                                       Buffer& hidden);
     // hidden [ntok, d] = its sum over the ranks, the same bits on every rank.
     virtual void all_reduce_sum(Buffer& hidden, Communicator& comm) = 0;
     // This shard's columns of logits [nrows, dvoc] (host memory) of RMSNorm(hidden) at the wanted rows; there after
     // end_step.
     virtual void norm_head(const Buffer& hidden, const Vector& norm, const Matrix& head, std::span<float> logits) = 0;
+
+private:
+    [[noreturn]] static void refuse_experts();
 };
 
 }  // namespace qwen3

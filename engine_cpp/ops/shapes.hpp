@@ -14,7 +14,8 @@ struct Shard {
     int64_t size = 1;
     Range query_heads;
     Range kv_heads;  // every KV head that the query heads use
-    Range mlp;       // intermediate neurons
+    Range mlp;       // intermediate neurons of an MLP
+    Range experts;   // intermediate neurons of every expert
     Range vocab;     // rows of the embedding and of the head
 };
 

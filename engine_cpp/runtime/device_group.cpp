@@ -203,7 +203,7 @@ int64_t DeviceGroup::weight_bytes() const {
 
 int64_t DeviceGroup::weight_bytes_per_step() const {
     int64_t bytes = 0;
-    for (const Worker& worker : workers_) bytes += static_cast<int64_t>(worker.transformer->weights().bytes_per_step());
+    for (const Worker& worker : workers_) bytes += static_cast<int64_t>(worker.transformer->weight_bytes_per_step());
     return bytes;
 }
 

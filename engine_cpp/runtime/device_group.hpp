@@ -49,6 +49,8 @@ public:
 
     std::string_view isa() const { return workers_.front().ops->isa(); }
     std::vector<const Probe*> probes() const;
+    // As Transformer has it; all devices pick alike.
+    std::span<const int64_t> expert_tokens() const { return workers_.front().transformer->expert_tokens(); }
     std::vector<DeviceCounts> counts() const;
     int64_t weight_bytes() const;
     int64_t weight_bytes_per_step() const;

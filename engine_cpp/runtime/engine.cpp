@@ -409,7 +409,8 @@ void EngineImpl::record(const StepBatch& batch, int64_t step_ns, int64_t sample_
                       .step_ns = step_ns,
                       .sample_ns = sample_ns,
                       .probes = devices_->probes(),
-                      .counts = devices_->counts()});
+                      .counts = devices_->counts(),
+                      .expert_tokens = devices_->expert_tokens()});
 }
 
 void EngineImpl::fail(const State& generation) {

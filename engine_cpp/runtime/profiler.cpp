@@ -1,6 +1,7 @@
 #include "runtime/profiler.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace qwen3 {
 
@@ -44,6 +45,9 @@ void Profiler::record(const StepRecord& record) {
     (prefill ? profile_.prefill_steps : profile_.decode_steps) += 1;
     (prefill ? profile_.prefill_tokens : profile_.decode_tokens) += record.tokens;
     (prefill ? profile_.prefill_ns : profile_.decode_ns) += step_ns;
+    std::vector<int64_t>& met = prefill ? profile_.prefill_expert_tokens : profile_.decode_expert_tokens;
+    met.resize(record.expert_tokens.size());
+    std::ranges::transform(met, record.expert_tokens, met.begin(), std::plus());
     if (record.counts.front().replayed) ++profile_.replayed_steps;
 
     const Probe& first = *record.probes.front();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "model/probe.hpp"
@@ -16,8 +17,9 @@ struct StepRecord {
     int64_t tokens;  // rows of its batch
     int64_t step_ns;
     int64_t sample_ns;
-    std::vector<const Probe*> probes;  // [devices]
-    std::vector<DeviceCounts> counts;  // [devices]
+    std::vector<const Probe*> probes;        // [devices]
+    std::vector<DeviceCounts> counts;        // [devices]
+    std::span<const int64_t> expert_tokens;  // [nlayer, experts]: those that each expert met
 };
 
 class Profiler {

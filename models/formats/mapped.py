@@ -54,11 +54,10 @@ class MappedFile(ABC):
     def _read_head(self, buffer: mmap.mmap) -> Iterable[TensorEntry]:
         """The tensors, checked."""
 
-    def data(self, name: str) -> Bytes:
-        """The tensor's bytes, [nbytes] uint8, read-only; the mapping lives as long as any view of it."""
+    def data(self, entry: TensorEntry) -> Bytes:
+        """The bytes of one of its tensors, [nbytes] uint8, read-only; the mapping lives as long as any view of it."""
         if self._map is None:
             raise CheckpointError(f"{self.path}: was closed")
-        entry = self.entries[name]
         return np.frombuffer(self._map, np.uint8, entry.nbytes, entry.begin)
 
     def close(self) -> None:

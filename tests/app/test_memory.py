@@ -13,6 +13,7 @@ from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.engine import OutOfMemory
 from qwen3_chat.models.checkpoint import WeightCounts
 from qwen3_chat.models.config import Qwen3Config
+from qwen3_chat.models.experts import Experts
 
 GIB = 1 << 30
 KIB = 1 << 10
@@ -52,6 +53,24 @@ def test_quantized_files_take_what_each_of_their_matrices_comes_closest_to() -> 
     assert asked.weights == WEIGHTS * 17 // 16
     with pytest.raises(OutOfMemory, match=r"^needs 0\.\d GiB .*smaller model"):
         plan(SMALL, mixed, EngineOptions(), GIB // 2)
+
+
+LARGE = replace(  # Qwen3-30B-A3B
+    SMALL, hidden_size=2048, num_hidden_layers=48, num_attention_heads=32, num_key_value_heads=4,
+    intermediate_size=6144, tie_word_embeddings=False, experts=Experts(128, 8, 768),
+)  # fmt: skip
+
+
+def test_all_experts_are_held_and_their_routers_stay_as_they_are() -> None:
+    vocabulary, routers, all_weights = 2 * 151936 * 2048, 48 * 128 * 2048, 30_532_122_624
+    found = plan(LARGE, WeightCounts(all_weights, "bf16"), EngineOptions(weights="int4"), 64 * GIB)
+    body = all_weights - vocabulary - routers
+    assert found.weights == vocabulary * 17 // 16 + body * 9 // 16 + 2 * routers
+    assert found.kv_per_token == 96 * KIB
+    float32 = replace(LARGE, dtype="float32")  # as GGUF files have routers and norms
+    quantized = WeightCounts(all_weights, "int4", quantized=True, four_bit=body)
+    norms = body * 9 // 16 + vocabulary * 17 // 16 + 4 * routers
+    assert plan(float32, quantized, EngineOptions(), 64 * GIB).weights == norms
 
 
 def test_where_there_is_room_the_context_is_the_model_s_own() -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from checkpoints import random_weights
+from checkpoints import ExpertShape, random_weights
 
 from qwen3_chat.engine import Engine, KVCache, Qwen3Meta, Qwen3Weights, StepRequest, _core
 from qwen3_chat.models.checkpoint import model_slots
 from qwen3_chat.models.config import Qwen3Config
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.reference import Reference
 
 Array = npt.NDArray[np.float32]
@@ -46,7 +47,9 @@ class DummyModel:
             if slot.layer < 0:
                 slots[slot.name] = array
             else:
-                slots.setdefault(slot.name, []).append(array)
+                arrays = slots.setdefault(slot.name, [])
+                arrays += [None] * (slot.index - len(arrays))  # of layers that have none
+                arrays.append(array)
         return Qwen3Weights(**slots)
 
     def engine(self, devices: str = "cpu:0", **options: Any) -> Engine:
@@ -77,6 +80,7 @@ def dummy_model(
     max_positions: int = 512,
     eos: Sequence[int] = (),
     seed: int = 0,
+    experts: ExpertShape | None = None,
 ) -> DummyModel:
     """A random model; logits have a standard deviation of about 2 and no norm weight is 1."""
     config = Qwen3Config(
@@ -93,6 +97,7 @@ def dummy_model(
         tie_word_embeddings=tied,
         dtype="float32",
         eos_token_ids=tuple(eos),
+        experts=Experts.from_config(experts.config(), layers) if experts else None,
     )
     tensors = random_weights(
         hidden=hidden,
@@ -104,6 +109,7 @@ def dummy_model(
         vocab=vocab,
         tied=tied,
         seed=seed,
+        experts=experts,
     )
     return DummyModel(config, dict(tensors))
 

@@ -22,7 +22,7 @@ class RoundedReference(Reference):
     def __init__(self, config: Qwen3Config, weights: Mapping[str, Tensor], kept: str) -> None:
         super().__init__(config, weights)
         for name, weight in self.weights.items():
-            if weight.ndim == 2:
+            if weight.ndim == 2 and not name.endswith(".mlp.gate.weight"):  # a router stays as it is
                 four = kept == "int4" and name not in VOCABULARY
                 self.weights[name] = _in_groups(weight, round_int4 if four else round_int8)
 

@@ -11,6 +11,7 @@ import pytest
 
 from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.rope_scaling import YarnScaling
 
 # config.json as published with the 0.6B model.
@@ -186,7 +187,10 @@ def test_heads() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"architectures": ["LlamaForCausalLM"], "model_type": "llama"}, "only Qwen3ForCausalLM is supported"),
+        (
+            {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
+            "only Qwen3ForCausalLM and Qwen3MoeForCausalLM are",
+        ),
         ({"architectures": ["Qwen2ForCausalLM"]}, '["Qwen2ForCausalLM"]'),
         ({"architectures": [], "model_type": ABSENT}, "architectures is missing"),
         ({"architectures": ABSENT, "model_type": ABSENT}, "architectures is missing"),
@@ -194,8 +198,8 @@ def test_heads() -> None:
         ({"architectures": [3]}, "expected a list"),
         ({"model_type": "qwen2"}, 'model_type is "qwen2"'),
         ({"model_type": ["qwen3"]}, "model_type is "),
-        ({"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"}, "not supported yet"),
-        ({"architectures": ABSENT, "model_type": "qwen3_moe"}, "mixture-of-experts"),
+        ({"architectures": ["Qwen3MoeForCausalLM"]}, 'but model_type is "qwen3"'),
+        ({"model_type": "qwen3_moe"}, 'architectures is ["Qwen3ForCausalLM"], but model_type is "qwen3_moe"'),
         ({"num_experts": 128}, "num_experts is 128"),
         ({"num_local_experts": 8}, "num_local_experts is 8"),
         ({"quantization_config": {"quant_method": "hqq"}}, 'quantization_config (quant_method "hqq") is not supported'),
@@ -261,6 +265,65 @@ def test_a_context_beyond_the_model_s_own_brings_as_little_yarn_as_it_can() -> N
     assert longer.for_context(524288).rope_scaling == YarnScaling(2.0, 262144)
     with pytest.raises(ConfigError, match="131073 tokens is more than the 131072 that this model can be taken to"):
         EXPECTED.for_context(131073)
+
+
+# What the config.json of 30B-A3B says beside the above.
+MOE: dict[str, Any] = {
+    "architectures": ["Qwen3MoeForCausalLM"],
+    "model_type": "qwen3_moe",
+    "decoder_sparse_step": 1,
+    "mlp_only_layers": [],
+    "moe_intermediate_size": 768,
+    "norm_topk_prob": True,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "output_router_logits": False,
+    "router_aux_loss_coef": 0.001,
+}
+
+
+def test_experts() -> None:
+    config = read(**MOE)
+    assert config == replace(EXPECTED, experts=Experts(128, 8, 768))
+    assert config.sparse_layers == 28 and config.is_sparse(0) and not EXPECTED.is_sparse(0)
+    assert read(**{**MOE, "num_experts": ABSENT, "num_local_experts": 128, "architectures": ABSENT}) == config
+    # What is silent is as transformers has it.
+    silent = {"norm_topk_prob": ABSENT, "decoder_sparse_step": None, "mlp_only_layers": None}
+    assert read(**{**MOE, **silent}).experts == Experts(128, 8, 768, normalised=False)
+
+
+def test_layers_without_experts() -> None:
+    config = read(**{**MOE, "mlp_only_layers": [2, 0]})
+    assert config.experts is not None and config.experts.dense_layers == (0, 2)
+    assert config.sparse_layers == 26 and [config.is_sparse(layer) for layer in range(4)] == [False, True, False, True]
+    every_third = read(**{**MOE, "decoder_sparse_step": 3}).experts
+    assert every_third is not None and every_third.dense_layers == tuple(i for i in range(28) if i % 3 != 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"num_experts": 0}, "num_experts is 0, expected a whole number from 1"),
+        ({"num_experts": ABSENT}, "num_experts is missing"),
+        ({"num_experts": True}, "num_experts is true"),
+        ({"num_experts": 10**6}, "num_experts is 1000000"),
+        ({"num_local_experts": 64}, "num_experts is 128, but num_local_experts is 64"),
+        ({"num_experts_per_tok": 129}, "num_experts_per_tok is 129, expected a whole number from 1 to 128"),
+        ({"num_experts_per_tok": 0}, "num_experts_per_tok is 0"),
+        ({"num_experts_per_tok": ABSENT}, "num_experts_per_tok is missing"),
+        ({"moe_intermediate_size": 7.5}, "moe_intermediate_size is 7.5"),
+        ({"moe_intermediate_size": None}, "moe_intermediate_size is missing"),
+        ({"norm_topk_prob": 1}, "norm_topk_prob is 1, expected true or false"),
+        ({"decoder_sparse_step": 0}, "decoder_sparse_step is 0"),
+        ({"mlp_only_layers": [28]}, "mlp_only_layers is [28], expected a list of layers from 0 to 27"),
+        ({"mlp_only_layers": ["0"]}, "mlp_only_layers is "),
+        ({"mlp_only_layers": 3}, "mlp_only_layers is 3"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000"),
+        ({"num_hidden_layers": "28"}, 'num_hidden_layers is "28"'),
+    ],
+)
+def test_experts_that_contradict_themselves(fields: dict[str, object], words: str) -> None:
+    assert words in refused(**{**MOE, **fields})
 
 
 def test_unused_settings_do_no_harm() -> None:

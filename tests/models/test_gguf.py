@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import pytest
-from checkpoints import TOKENIZER_SIZE, byte_level_tokenizer, make_checkpoint
+from checkpoints import TOKENIZER_SIZE, ExpertShape, byte_level_tokenizer, make_checkpoint
 from gguf import GGMLQuantizationType as Type
 from gguf_files import write_gguf
 
@@ -17,10 +19,12 @@ from qwen3_chat.models.chat_template import ChatTemplate
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError, Qwen3Error
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.files import is_gguf
 from qwen3_chat.models.formats.gguf import GgufFile
 from qwen3_chat.models.gguf import GgufModel
 from qwen3_chat.models.rope_scaling import YarnScaling
+from qwen3_chat.models.tensors import EncodedTensor, RawTensor
 from qwen3_chat.models.tokenizer import Tokenizer
 
 SHAPE: dict[str, Any] = {
@@ -112,6 +116,46 @@ def test_ending(tmp_path: Path) -> None:
     assert is_gguf(tmp_path / "a.gguf") and not is_gguf(tmp_path) and not is_gguf(tmp_path / "gguf")
 
 
+def test_experts(tmp_path: Path) -> None:
+    """All experts of a layer lie in one tensor; each is a matrix of its own here, where it lies."""
+    shape = {"experts": ExpertShape(6, 2, 32)}
+    path = write(tmp_path, shape=shape)
+    with GgufModel(path) as model, Checkpoint.open(tmp_path) as original:
+        assert model.config.experts == original.config.experts == Experts(6, 2, 32)
+        checkpoint = model.checkpoint()
+        found = {(slot, index): tensor for slot, index, tensor in checkpoint.weights()}
+        assert found.keys() == {(slot, index) for slot, index, _ in original.weights()}
+        last = found["expert_down_proj", 11]  # the sixth of layer 1
+        router = found["moe_router", 1]
+        assert isinstance(last, EncodedTensor) and isinstance(router, RawTensor)
+        raw = np.asarray(last.parts["values"].data).reshape(last.parts["values"].shape)
+        near = gguf.dequantize(raw, Type.Q8_0)
+        assert np.abs(near - original.tensor("model.layers.1.mlp.experts.5.down_proj.weight").float32()).max() < 0.01
+        assert np.array_equal(router.float32(), original.tensor("model.layers.1.mlp.gate.weight").float32())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"metadata": {"qwen3moe.expert_count": None}}, ("qwen3moe.expert_count is missing",)),
+        ({"metadata": {"qwen3moe.expert_count": 7}}, ("'blk.0.ffn_gate_exps.weight[6]'", "are missing")),
+        ({"metadata": {"qwen3moe.expert_count": 5}}, ("_exps.weight[5]'", "no part of a Qwen3 model")),
+        ({"metadata": {"qwen3moe.expert_count": 4000}}, ("too few for qwen3moe.expert_count = 4000",)),
+        ({"metadata": {"qwen3moe.expert_used_count": 7}}, ("num_experts_per_tok is 7",)),
+        ({"metadata": {"qwen3moe.expert_feed_forward_length": 64}}, ("ffn_gate_exps.weight[0]", "[64, 64]")),
+        ({"metadata": {"qwen3moe.block_count": 0}}, ("num_hidden_layers is 0",)),
+        ({"rename": {"blk.1.ffn_gate_inp.weight": ""}}, ("'blk.1.ffn_gate_inp.weight' is missing",)),
+        ({"rename": {"blk.1.ffn_up_exps.weight": ""}}, ("'blk.1.ffn_up_exps.weight[0]' and 5 more are missing",)),
+        ({"rename": {"blk.1.ffn_up_exps.weight": "blk.1.ffn_up.weight"}}, ("'blk.1.ffn_up_exps.weight[0]'",)),
+    ],
+    ids=lambda value: "".join(str(word) for word in value) if isinstance(value, tuple) else "",
+)
+def test_experts_that_do_not_fit(tmp_path: Path, options: dict[str, Any], words: tuple[str, ...]) -> None:
+    make_checkpoint(tmp_path, **SHAPE, experts=ExpertShape(6, 2, 32))
+    write_gguf(tmp_path / "model.gguf", tmp_path, lambda name, tensor: Type.Q8_0, **options)
+    refused(tmp_path / "model.gguf", *words, error=Qwen3Error)
+
+
 # ---- metadata that do not fit ---------------------------------------------------------------------------------------
 
 
@@ -119,7 +163,7 @@ def test_ending(tmp_path: Path) -> None:
     ("metadata", "words", "error"),
     [
         ({"general.architecture": "llama"}, ("general.architecture", "llama", "qwen3"), ConfigError),
-        ({"general.architecture": "qwen3moe"}, ("mixture-of-experts",), ConfigError),
+        ({"general.architecture": "qwen3moe"}, ("qwen3moe.attention.key_length is missing",), ConfigError),
         ({"qwen3.block_count": None}, ("qwen3.block_count is missing",), ConfigError),
         ({"qwen3.block_count": 0}, ("num_hidden_layers is 0",), ConfigError),
         ({"qwen3.block_count": 3}, ("'blk.2.attn_norm.weight' and 10 more are missing",), CheckpointError),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 from agreement import relative_error
-from checkpoints import make_checkpoint
+from checkpoints import ExpertShape, make_checkpoint
 from torch import Tensor
-from transformers import Qwen3ForCausalLM
+from transformers import AutoModelForCausalLM
 
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.errors import CheckpointError
@@ -39,6 +39,12 @@ SHAPES: dict[str, dict[str, Any]] = {
     "bfloat16": {"dtype": "bfloat16", "shards": 2},
     "float16": {"dtype": "float16", "tied": False},
     "one layer": {"layers": 1},
+    "experts": {"experts": ExpertShape()},
+    "experts, not normalised": {"experts": ExpertShape(normalised=False), "tied": False},
+    "experts, one for a token": {"experts": ExpertShape(5, 1, 24)},
+    "experts, all for a token": {"experts": ExpertShape(4, 4, 33), "dtype": "bfloat16"},
+    "experts beside dense layers": {"experts": ExpertShape(dense_layers=(0, 2)), "layers": 4},
+    "experts, transformers 5": {"experts": ExpertShape(16, 2, 10), "spelling": "transformers5", "shards": 3},
 }
 
 
@@ -48,7 +54,8 @@ def ids_for(config: Any, count: int = 70, seed: int = 1) -> list[int]:
 
 def transformers_logits(path: Path, ids: list[int]) -> Tensor:
     """Logits [n, V]; the weights are widened to float32 first, as transformers rounds inside a bfloat16 model."""
-    model = Qwen3ForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
+    plain = {"attn_implementation": "eager", "experts_implementation": "eager"}  # its kernels want even sizes
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, **plain)
     with torch.no_grad():
         return model.eval()(torch.tensor([ids])).logits[0]  # type: ignore[no-any-return]
 
@@ -88,6 +95,15 @@ def test_yarn_agrees_with_transformers(checkpoint: Callable[..., Path], yarn: di
     assert relative_error(expected, transformers_logits(path, ids)) <= TOLERANCE
     plain = Reference(dataclasses.replace(model.config, rope_scaling=None), model.weights)
     assert relative_error(plain.forward(ids), expected) > 1e-2
+
+
+def test_reads_experts_as_transformers_writes_them(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    """It keeps all experts of a layer in one tensor, but not in files."""
+    path = checkpoint(experts=ExpertShape(dense_layers=(1,)))
+    AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).save_pretrained(tmp_path)
+    ours, theirs = Reference.from_checkpoint(path), Reference.from_checkpoint(tmp_path)
+    assert theirs.config.experts == ours.config.experts
+    assert all(torch.equal(theirs.weights[name], weight) for name, weight in ours.weights.items())
 
 
 def test_far_positions(checkpoint: Callable[..., Path]) -> None:

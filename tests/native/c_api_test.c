@@ -24,7 +24,7 @@ static int failures = 0;
 typedef struct {
     Qwen3Weights slots;
     Qwen3Tensor layered[11][NLAYER];
-    float* arrays[3 + 11 * NLAYER];
+    float* arrays[4 + 11 * NLAYER];
     size_t count;
 } Dummy;
 
@@ -90,8 +90,19 @@ static void release(Dummy* dummy) {
 
 static Qwen3Meta shape(void) {
     static const uint32_t end_tokens[] = {1, 2};
-    const Qwen3Meta meta = {NLAYER, D,    NH,         NKVH, DH, DI,         DCTX, DVOC,
-                            1e-6f,  1e4f, end_tokens, 2,    0,  QWEN3_AUTO, 0.0f, 0};
+    const Qwen3Meta meta = {.nlayer = NLAYER,
+                            .d = D,
+                            .nh = NH,
+                            .nkvh = NKVH,
+                            .dh = DH,
+                            .di = DI,
+                            .dctx = DCTX,
+                            .dvoc = DVOC,
+                            .epsilon = 1e-6f,
+                            .theta = 1e4f,
+                            .end_tokens = end_tokens,
+                            .n_end_tokens = 2,
+                            .dt_logits = QWEN3_AUTO};
     return meta;
 }
 
@@ -210,6 +221,45 @@ static void check_devices_agree(Qwen3Model* one, Qwen3Model* two, const uint32_t
     CHECK(dropQwen3KVCache(two, cache_two) == QWEN3_SUCCESS);
 }
 
+/* A layer with two experts that are its MLP twice computes what the MLP does, whatever the router says. */
+static void check_experts(Qwen3Model* dense, const uint32_t* tokens) {
+    static const size_t dense_layers[] = {1};
+    static float a[MAX_ROWS * DVOC], b[MAX_ROWS * DVOC];
+    Qwen3Tensor routers[NLAYER] = {{0}}, experts[3][2 * NLAYER] = {{{0}}};
+    Dummy dummy;
+    random_state = 1;
+    fill(&dummy);
+    routers[0] = matrix(&dummy, 2, D);
+    for (int i = 0; i < 2; ++i)
+        for (int projection = 0; projection < 3; ++projection)
+            experts[projection][i] = dummy.layered[8 + projection][0];
+    Qwen3Weights slots = dummy.slots;
+    slots.moe_router = routers;
+    slots.expert_gate_proj = experts[0];
+    slots.expert_up_proj = experts[1];
+    slots.expert_down_proj = experts[2];
+    Qwen3Meta meta = shape();
+    meta.nexpert = 2, meta.nexpert_per_token = 2, meta.dexpert = DI, meta.norm_topk = 1;
+    meta.dense_layers = dense_layers, meta.n_dense_layers = 1;
+
+    const int id = 0;
+    Qwen3Model* sparse = NULL;
+    CHECK(createQwen3Model(&meta, &slots, QWEN3_DEVICE_CPU, 1, &id, &sparse) == QWEN3_SUCCESS);
+    Qwen3KVCache *cache_a = cache_of(dense), *cache_b = cache_of(sparse);
+    CHECK(forward(dense, tokens, MAX_ROWS, 0, cache_a, a) == QWEN3_SUCCESS);
+    CHECK(forward(sparse, tokens, MAX_ROWS, 0, cache_b, b) == QWEN3_SUCCESS);
+    CHECK(largest_difference(b, a, MAX_ROWS * DVOC) < 1e-5f);
+    CHECK(dropQwen3KVCache(dense, cache_a) == QWEN3_SUCCESS);
+    CHECK(dropQwen3KVCache(sparse, cache_b) == QWEN3_SUCCESS);
+    CHECK(destroyQwen3Model(sparse) == QWEN3_SUCCESS);
+
+    experts[1][1].data = NULL;
+    sparse = NULL;
+    CHECK(createQwen3Model(&meta, &slots, QWEN3_DEVICE_CPU, 1, &id, &sparse) == QWEN3_ERROR_CHECKPOINT);
+    CHECK(strstr(qwen3LastError(), "expert_up_proj[0][1]") != NULL);
+    release(&dummy);
+}
+
 static void expect_refusal(const Qwen3Meta* meta, const Qwen3Weights* slots, int ndev, Qwen3Status status,
                            const char* named) {
     static const int ids[] = {0, 1, 2, 3, 4};
@@ -310,6 +360,7 @@ int main(void) {
     Qwen3Model* one = create(1);
     Qwen3Model* two = create(2);
     if (one != NULL && two != NULL) {
+        check_experts(one, tokens);
         check_batches(one, tokens);
         check_batches(two, tokens);
         check_devices_agree(one, two, tokens);

@@ -29,18 +29,14 @@ public:
     explicit Model(const Meta& meta) : weights_(meta.nlayer) {
         std::mt19937 random(1);
         std::normal_distribution<float> normal;
-        for (size_t s = 0; s < kSlots; ++s) {
-            const auto slot = static_cast<Slot>(s);
-            if (slot == Slot::output_embd && meta.tie_embd) continue;
-            for (int64_t layer = 0; layer < (per_layer(slot) ? meta.nlayer : 1); ++layer) {
-                TensorView view{.data = nullptr, .dtype = DType::f32, .shape = slot_shape(slot, meta)};
-                auto& values = storage_.emplace_back(view.nbytes() / sizeof(float));
-                const float scale = view.shape.size() == 1 ? 0.3F : 1.0F / std::sqrt(static_cast<float>(view.shape[1]));
-                for (float& v : values) v = (view.shape.size() == 1 ? 1.0F : 0.0F) + scale * normal(random);
-                view.data = reinterpret_cast<const std::byte*>(values.data());
-                weights_.at(slot, layer) = view;
-            }
-        }
+        for_each_place(meta, [&](const Place& place) {
+            TensorView view{.data = nullptr, .dtype = DType::f32, .shape = slot_shape(place.slot, meta)};
+            auto& values = storage_.emplace_back(view.nbytes() / sizeof(float));
+            const float scale = view.shape.size() == 1 ? 0.3F : 1.0F / std::sqrt(static_cast<float>(view.shape[1]));
+            for (float& v : values) v = (view.shape.size() == 1 ? 1.0F : 0.0F) + scale * normal(random);
+            view.data = reinterpret_cast<const std::byte*>(values.data());
+            weights_.at(place) = view;
+        });
     }
     const Weights& weights() const { return weights_; }
 
@@ -240,17 +236,13 @@ TEST("weights at any address are read: a file's header may have any length", {
     const Model model(tiny());
     std::vector<std::vector<std::byte>> shifted;
     Weights weights(tiny().nlayer);
-    for (size_t s = 0; s < kSlots; ++s) {
-        const auto slot = static_cast<Slot>(s);
-        for (int64_t layer = 0; layer < (per_layer(slot) ? tiny().nlayer : 1); ++layer) {
-            TensorView view = model.weights().at(slot, layer);
-            if (!view.data) continue;
-            std::vector<std::byte>& bytes = shifted.emplace_back(view.nbytes() + 1);
-            std::copy_n(view.data, view.nbytes(), bytes.begin() + 1);
-            view.data = bytes.data() + 1;
-            weights.at(slot, layer) = view;
-        }
-    }
+    for_each_place(tiny(), [&](const Place& place) {
+        TensorView view = model.weights().at(place);
+        std::vector<std::byte>& bytes = shifted.emplace_back(view.nbytes() + 1);
+        std::copy_n(view.data, view.nbytes(), bytes.begin() + 1);
+        view.data = bytes.data() + 1;
+        weights.at(place) = view;
+    });
     const std::vector<int32_t> ids = prompt(5);
     std::vector<float> expected(ids.size() * 97), logits = expected;
     make()->forward(ids, expected.data());

@@ -38,6 +38,15 @@ inline Golden read_golden(const std::filesystem::path& path) {
     read("nlayer", m.nlayer), read("d", m.d), read("nh", m.nh), read("nkvh", m.nkvh), read("dh", m.dh);
     read("di", m.di), read("dctx", m.dctx), read("dvoc", m.dvoc), read("tied", m.tie_embd);
     read("epsilon", m.epsilon), read("theta", m.theta);
+    std::string next;
+    const std::streampos at = file.tellg();
+    file >> next;
+    file.seekg(at);
+    if (next == "nexpert") {  // and exactly one layer that is dense
+        m.experts.dense_layers.resize(1);
+        read("nexpert", m.experts.count), read("kexpert", m.experts.per_token), read("dexpert", m.experts.di);
+        read("norm_topk", m.experts.normalised), read("dense_layer", m.experts.dense_layers.front());
+    }
     read("ids", ids);
     golden.ids.resize(ids);
     for (int32_t& id : golden.ids) file >> id;
@@ -62,20 +71,18 @@ inline std::vector<Golden> read_goldens(const std::filesystem::path& folder) {
 // The weights of make_golden.py, number for number; they live as long as this object.
 class GoldenWeights {
 public:
-    explicit GoldenWeights(const Meta& meta) : weights_(meta.nlayer) {
-        for (size_t s = 0; s < kSlots; ++s) {
-            const auto slot = static_cast<Slot>(s);
-            if (slot == Slot::output_embd && meta.tie_embd) continue;
-            for (int64_t layer = 0; layer < (per_layer(slot) ? meta.nlayer : 1); ++layer)
-                weights_.at(slot, layer) = tensor(slot, layer, slot_shape(slot, meta));
-        }
+    explicit GoldenWeights(const Meta& meta) : weights_(meta.nlayer, meta.experts.count) {
+        for_each_place(meta, [&](const Place& place) {
+            const int64_t index = place.layer * (per_expert(place.slot) ? meta.experts.count : 1) + place.expert;
+            weights_.at(place) = tensor(place.slot, index, slot_shape(place.slot, meta));
+        });
     }
     const Weights& get() const { return weights_; }
 
 private:
-    TensorView tensor(Slot slot, int64_t layer, std::vector<int64_t> shape) {
+    TensorView tensor(Slot slot, int64_t index, std::vector<int64_t> shape) {
         uint32_t state = 2166136261U;  // FNV-1a of the name
-        for (char c : std::string(slot_name(slot)) + "." + std::to_string(layer))
+        for (char c : std::string(slot_name(slot)) + "." + std::to_string(index))
             state = (state ^ static_cast<uint8_t>(c)) * 16777619U;
 
         const bool norm = shape.size() == 1;

@@ -300,6 +300,21 @@ TEST("RMSNorm, head norm with RoPE and SiLU equal their definitions", {
     });
 });
 
+TEST("a scaled row is added alike wherever a row is cut", {
+    for_each_isa([](const Kernels& kernels) {
+        const std::vector<float> x = noise(77, 1), y = noise(77, 2);
+        std::vector<float> whole = y;
+        kernels.add_scaled(x.data(), 0.37F, 77, whole.data());
+        for (size_t i = 0; i < 77; ++i) CHECK(std::fabs(whole[i] - (y[i] + 0.37 * x[i])) < 1e-6);
+        for (int64_t cut : {1, 16, 31, 76}) {
+            std::vector<float> parts = y;
+            kernels.add_scaled(x.data(), 0.37F, cut, parts.data());
+            kernels.add_scaled(x.data() + cut, 0.37F, 77 - cut, parts.data() + cut);
+            CHECK(parts == whole);
+        }
+    });
+});
+
 TEST("attention over pages equals softmax(q k) v, across page boundaries, for both KV types", {
     const std::vector<int64_t> queries = {3, 2};  // heads on each of two KV heads
     const int64_t heads = 5;

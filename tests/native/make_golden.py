@@ -20,6 +20,7 @@ import torch
 
 from qwen3_chat.models.checkpoint import model_slots
 from qwen3_chat.models.config import Qwen3Config
+from qwen3_chat.models.experts import Experts
 from qwen3_chat.models.reference import Reference
 
 FOLDER = Path(__file__).parent / "golden"
@@ -81,6 +82,17 @@ MODELS = {
         intermediate_size=96,
         tie_word_embeddings=True,
     ),
+    "experts": _config(  # beside a dense layer
+        vocab_size=93,
+        hidden_size=54,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        intermediate_size=41,
+        tie_word_embeddings=False,
+        experts=Experts(count=7, per_token=3, intermediate_size=66, dense_layers=(1,)),
+    ),
 }
 
 
@@ -96,9 +108,9 @@ def bytes_of(name: str, count: int) -> npt.NDArray[np.int32]:
     return values
 
 
-def tensor(slot: str, layer: int, shape: tuple[int, ...]) -> Array:
+def tensor(slot: str, index: int, shape: tuple[int, ...]) -> Array:
     """Norms from 0.5 to 1.5; matrices that keep about the size of what they are applied to."""
-    values = bytes_of(f"{slot}.{max(layer, 0)}", math.prod(shape))
+    values = bytes_of(f"{slot}.{max(index, 0)}", math.prod(shape))
     if len(shape) == 1:
         return (1 + (values >> 1) / 128).astype(np.float32)
     columns = 1 << sum(4**bit < shape[1] for bit in range(16))  # the least power of two >= sqrt(columns)
@@ -110,7 +122,7 @@ def make(name: str) -> Golden:
     """Run the reference on the model of that name."""
     config = MODELS[name]
     slots = model_slots(config).items()
-    weights = {key: torch.from_numpy(tensor(slot.name, slot.layer, slot.shape)) for key, slot in slots}
+    weights = {key: torch.from_numpy(tensor(slot.name, slot.index, slot.shape)) for key, slot in slots}
     ids = ((bytes_of(name, TOKENS) + 128) % config.vocab_size).tolist()
     logits = Reference(config, weights).forward(ids)[list(POSITIONS)]
     return Golden(config, ids, np.asarray(logits, np.float32))
@@ -119,7 +131,7 @@ def make(name: str) -> Golden:
 def text_of(golden: Golden) -> str:
     """As golden.hpp reads it: words and numbers, apart from each other by white space."""
     config = golden.config
-    shape = {
+    shape: dict[str, object] = {
         "nlayer": config.num_hidden_layers,
         "d": config.hidden_size,
         "nh": config.num_attention_heads,
@@ -132,6 +144,9 @@ def text_of(golden: Golden) -> str:
         "epsilon": config.rms_norm_eps,
         "theta": config.rope_theta,
     }
+    if experts := config.experts:
+        shape |= {"nexpert": experts.count, "kexpert": experts.per_token, "dexpert": experts.intermediate_size}
+        shape |= {"norm_topk": int(experts.normalised), "dense_layer": " ".join(map(str, experts.dense_layers))}
     lines = [f"{key} {value}" for key, value in shape.items()]
     lines.append(f"ids {len(golden.ids)}\n{' '.join(map(str, golden.ids))}")
     lines.append(f"rows {len(POSITIONS)}")

@@ -11,6 +11,7 @@ namespace {
 Meta meta() {
     Meta m;
     m.nlayer = 2, m.d = 40, m.nh = 8, m.nkvh = 2, m.dh = 24, m.di = 200, m.dctx = 128, m.dvoc = 301;
+    m.experts = {.count = 6, .per_token = 2, .di = 90};
     return m;
 }
 
@@ -42,13 +43,14 @@ TEST("split tiles any total in whole granules", {
 
 TEST("every unit is divided completely among any number of devices", {
     for (int64_t size = 1; size <= 8; ++size) {
-        std::vector<Range> heads, mlp, vocab;
+        std::vector<Range> heads, mlp, experts, vocab;
         for (int64_t rank = 0; rank < size; ++rank) {
             const Shard shard = shard_of(meta(), rank, size);
             heads.push_back(shard.query_heads), mlp.push_back(shard.mlp), vocab.push_back(shard.vocab);
+            experts.push_back(shard.experts);
             CHECK(shard.query_heads.size() >= 1);
         }
-        check_tiles(heads, 8), check_tiles(mlp, 200), check_tiles(vocab, 301);
+        check_tiles(heads, 8), check_tiles(mlp, 200), check_tiles(experts, 90), check_tiles(vocab, 301);
     }
 });
 
@@ -88,6 +90,9 @@ TEST("slices are cut along the table's axis and whole along the other", {
     const Slice down = slice_of(Slot::mlp_down_proj, m, shard);
     CHECK((down.rows == Range{0, 40}) && down.columns == shard.mlp);
     CHECK(slice_of(Slot::mlp_gate_proj, m, shard).rows == shard.mlp);
+    CHECK(slice_of(Slot::expert_up_proj, m, shard).rows == shard.experts);
+    CHECK(slice_of(Slot::expert_down_proj, m, shard).columns == shard.experts);
+    CHECK((slice_of(Slot::moe_router, m, shard).rows == Range{0, 6}));
     CHECK(slice_of(Slot::output_embd, m, shard).rows == shard.vocab);
     CHECK((slice_of(Slot::attn_q_norm, m, shard).columns == Range{0, 24}));
 });

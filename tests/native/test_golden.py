@@ -39,7 +39,7 @@ def test_every_16_bit_type_holds_the_weights() -> None:
 
     for config in make_golden.MODELS.values():
         for slot in make_golden.model_slots(config).values():
-            values = torch.from_numpy(make_golden.tensor(slot.name, slot.layer, slot.shape))
+            values = torch.from_numpy(make_golden.tensor(slot.name, slot.index, slot.shape))
             assert math.prod(slot.shape) == values.numel()
             assert torch.equal(values.to(torch.bfloat16).float(), values)
             assert torch.equal(values.to(torch.float16).float(), values)

@@ -33,6 +33,12 @@ typedef struct {
     Qwen3DataType dt_logits;    /* storage of the KV cache; QWEN3_AUTO = f32 for f32 weights, else bf16 */
     float yarn_factor;          /* YaRN: dctx over the context of the training; 0 or 1: plain RoPE */
     size_t yarn_original_dctx;  /* tokens of the training's context */
+    size_t nexpert;             /* mixture of experts: of a layer; 0: a dense model, and what follows does not count */
+    size_t nexpert_per_token;   /* that a token takes */
+    size_t dexpert;             /* intermediate size of one */
+    int norm_topk;              /* non-zero: the weights of those taken sum to 1 */
+    const size_t* dense_layers; /* ascending: layers that have an MLP instead; may be null when there are none */
+    size_t n_dense_layers;
 } Qwen3Meta;
 
 /* A host tensor, row-major and contiguous; read while createQwen3Model runs. A null data pointer is an empty slot. */
@@ -43,7 +49,8 @@ typedef struct {
     size_t shape[2];
 } Qwen3Tensor;
 
-/* Arrays have nlayer entries. Projections are [out, in] as in the checkpoint. */
+/* Arrays have nlayer entries, empty where a layer has no such weight. Projections are [out, in] as in the checkpoint.
+ */
 typedef struct {
     size_t nlayer;
     Qwen3Tensor input_embd;           /* [dvoc, d] */
@@ -60,6 +67,11 @@ typedef struct {
     const Qwen3Tensor* mlp_gate_proj; /* [di, d] */
     const Qwen3Tensor* mlp_up_proj;   /* [di, d] */
     const Qwen3Tensor* mlp_down_proj; /* [d, di] */
+    const Qwen3Tensor* moe_router;    /* [nexpert, d]; this and what follows: null for a dense model */
+    /* nlayer * nexpert entries, a layer's one behind the other */
+    const Qwen3Tensor* expert_gate_proj; /* [dexpert, d] */
+    const Qwen3Tensor* expert_up_proj;   /* [dexpert, d] */
+    const Qwen3Tensor* expert_down_proj; /* [d, dexpert] */
 } Qwen3Weights;
 
 typedef struct Qwen3Model Qwen3Model;

@@ -59,7 +59,8 @@ struct GenerationRequest {
 
 struct Memory {
     int64_t weights = 0;           // bytes, repacked, over all devices
-    int64_t weights_per_step = 0;  // of them: what a step reads; not an embedding table apart from the head
+    int64_t weights_per_step = 0;  // of them: what a step of one token reads; not an embedding table apart from the
+                                   // head, nor the experts that the token does not take
     int64_t activations = 0;       // bytes
     int64_t kv_used = 0;           // bytes of pages in use
     int64_t kv_budget = 0;         // bytes

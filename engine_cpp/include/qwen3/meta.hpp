@@ -1,4 +1,4 @@
-// The shape of a dense Qwen3 model, under the names of the original API.
+// The shape of a Qwen3 model, under the names of the original API.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,22 @@ struct YarnScaling {
     float attention_factor = 0.0F;  // of cos and sin; 0: 0.1 ln(factor) + 1
 };
 
+// Mixture of experts: MLPs that share a layer, of which a router picks some for every token.
+struct Experts {
+    int64_t count = 0;                  // of a sparse layer; 0: the model is dense, and nothing else here counts
+    int64_t per_token = 0;              // that a token takes: the likeliest ones
+    int64_t di = 0;                     // intermediate size of one
+    bool normalised = true;             // the weights of those taken are scaled to sum to 1
+    std::vector<int64_t> dense_layers;  // which have a single MLP instead, ascending
+};
+
 struct Meta {
     int64_t nlayer = 0;     // transformer layers
     int64_t d = 0;          // hidden size
     int64_t nh = 0;         // query heads
     int64_t nkvh = 0;       // key / value heads; divides nh
     int64_t dh = 0;         // head dimension, from the config: never d / nh
-    int64_t di = 0;         // MLP intermediate size
+    int64_t di = 0;         // intermediate size of the MLP of a layer without experts
     int64_t dctx = 0;       // longest context the model was made for, tokens
     int64_t dvoc = 0;       // vocabulary size, padding rows included
     float epsilon = 1e-6F;
@@ -29,10 +38,13 @@ struct Meta {
     std::vector<int32_t> end_tokens;
     bool tie_embd = false;  // lm_head is input_embd
     YarnScaling yarn;
+    Experts experts;
 
     // Throws ConfigError naming the field.
     void validate() const;
 
+    bool sparse(int64_t layer) const;            // has experts
+    int64_t sparse_layers() const;
     int64_t group() const { return nh / nkvh; }  // query heads per KV head
 };
 

@@ -50,6 +50,9 @@ struct Profile {
     int64_t decode_steps = 0;
     int64_t decode_tokens = 0;
     int64_t decode_ns = 0;
+    // Tokens that each expert met, [nlayer, experts]; empty for a dense model.
+    std::vector<int64_t> prefill_expert_tokens;
+    std::vector<int64_t> decode_expert_tokens;
     int64_t replayed_steps = 0;  // of decode: as captured graphs
     double probe_share = 0.0;    // the probe's own cost as a share of decoding, measured
 };

@@ -44,7 +44,8 @@ struct TensorView {
     WeightType stored_type() const;  // the engine's type that comes closest
 };
 
-// The slots of the original API. The first three exist once, the others once per layer.
+// The slots of the original API, and those of a mixture of experts. The first three exist once, those of experts once
+// per layer and expert, the others once per layer. A layer has an MLP, or a router and experts.
 enum class Slot : uint8_t {
     input_embd,
     output_norm,
@@ -60,25 +61,62 @@ enum class Slot : uint8_t {
     mlp_gate_proj,
     mlp_up_proj,
     mlp_down_proj,
+    moe_router,
+    expert_gate_proj,
+    expert_up_proj,
+    expert_down_proj,
 };
 constexpr size_t kGlobalSlots = 3;
-constexpr size_t kSlots = 14;
+constexpr size_t kExpertSlots = 3;  // the last ones
+constexpr size_t kSlots = 18;
 
 std::string_view slot_name(Slot slot);
 std::optional<Slot> parse_slot(std::string_view name);
 constexpr bool per_layer(Slot slot) { return static_cast<size_t>(slot) >= kGlobalSlots; }
+constexpr bool per_expert(Slot slot) { return static_cast<size_t>(slot) >= kSlots - kExpertSlots; }
 std::vector<int64_t> slot_shape(Slot slot, const Meta& meta);  // [out, in] or [n]
+
+// Where a weight belongs. What does not apply to its slot is 0.
+struct Place {
+    Slot slot;
+    int64_t layer = 0;
+    int64_t expert = 0;
+};
+std::string place_name(const Place& place);  // as errors have it: slot[layer][expert]
+
+// Calls fn(place) for every weight that the model computes with.
+template <class Fn>
+void for_each_place(const Meta& meta, Fn&& fn) {
+    for (size_t i = 0; i < kSlots; ++i) {
+        const auto slot = static_cast<Slot>(i);
+        if (!per_layer(slot)) {
+            if (slot != Slot::output_embd || !meta.tie_embd) fn(Place{slot});
+            continue;
+        }
+        const bool dense_only = slot == Slot::mlp_gate_proj || slot == Slot::mlp_up_proj || slot == Slot::mlp_down_proj;
+        const bool sparse_only = slot == Slot::moe_router || per_expert(slot);
+        for (int64_t layer = 0; layer < meta.nlayer; ++layer) {
+            if (meta.sparse(layer) ? dense_only : sparse_only) continue;
+            for (int64_t expert = 0; expert < (per_expert(slot) ? meta.experts.count : 1); ++expert)
+                fn(Place{slot, layer, expert});
+        }
+    }
+}
 
 class Weights {
 public:
-    explicit Weights(int64_t nlayer) : layers_(static_cast<size_t>(nlayer)) {}
+    explicit Weights(int64_t nlayer, int64_t experts = 0);
 
-    // layer is ignored for the slots that exist once.
-    TensorView& at(Slot slot, int64_t layer = 0);
-    const TensorView& at(Slot slot, int64_t layer = 0) const;
+    // Throws CheckpointError when there is no such layer or expert.
+    TensorView& at(const Place& place);
+    const TensorView& at(const Place& place) const;
+    TensorView& at(Slot slot, int64_t layer = 0, int64_t expert = 0) { return at(Place{slot, layer, expert}); }
+    const TensorView& at(Slot slot, int64_t layer = 0, int64_t expert = 0) const {
+        return at(Place{slot, layer, expert});
+    }
 
-    // Throws CheckpointError naming the first slot that is missing or wrongly shaped. output_embd must be empty
-    // when the head is tied; q / k norm weights are part of Qwen3 and must be there.
+    // Throws CheckpointError naming the first slot that is missing, wrongly shaped, or no part of the model.
+    // output_embd must be empty when the head is tied; q / k norm weights are part of Qwen3 and must be there.
     void validate(const Meta& meta) const;
 
     // What weights = auto means: the type of the first layer's q_proj; or if any projection is quantized, the integers
@@ -88,8 +126,10 @@ public:
     bool quantized() const;
 
 private:
-    std::array<TensorView, kGlobalSlots> globals_;
-    std::vector<std::array<TensorView, kSlots - kGlobalSlots>> layers_;
+    size_t index(const Place& place) const;
+
+    int64_t nlayer_, experts_;
+    std::vector<TensorView> views_;  // those that exist once, then layer by layer
 };
 
 }  // namespace qwen3

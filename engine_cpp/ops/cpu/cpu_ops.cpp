@@ -42,6 +42,21 @@ std::unique_ptr<Matrix> CpuOps::pack(const TensorView& weight, const Slice& slic
     return std::make_unique<PackedMatrix>(weight, slice, type, kernels_, pool_);
 }
 
+std::vector<std::unique_ptr<Matrix>> CpuOps::pack_all(std::span<const Source> sources, const Slice& slice,
+                                                      const std::function<void(size_t)>& packed) {
+    size_t bytes = 0;
+    for (const Source& source : sources) bytes += PackedMatrix::bytes_of(slice, source.type);
+    const auto block = std::make_shared<const Block>(bytes, "experts");
+    std::vector<std::unique_ptr<Matrix>> matrices;
+    for (size_t offset = 0, i = 0; i < sources.size(); ++i) {
+        const auto& [weight, type] = sources[i];
+        matrices.push_back(std::make_unique<PackedMatrix>(*weight, slice, type, kernels_, pool_, block, offset));
+        offset += matrices.back()->bytes();
+        packed(i);
+    }
+    return matrices;
+}
+
 std::unique_ptr<Vector> CpuOps::pack_vector(const TensorView& weight) {
     switch (weight.dtype) {
         case DType::f32: return std::make_unique<CpuVector>(widen<float>(weight));
@@ -69,8 +84,11 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
         up_.reset();  // stays so if an allocation throws
         normed_.reset();
         normed_ = std::make_unique<CpuBuffer>(batch.ntok(), shape_.meta.d);
-        up_ = std::make_unique<CpuBuffer>(batch.ntok(), shape_.shard.mlp.size());
+        const bool dense = shape_.meta.sparse_layers() < shape_.meta.nlayer;
+        up_ = std::make_unique<CpuBuffer>(batch.ntok(), dense ? shape_.shard.mlp.size() : 0);
     }
+
+    if (shape_.meta.sparse_layers() > 0) reserve_experts(batch.ntok());
 
     attention_items_.clear();
     size_t pages = 0;
@@ -92,7 +110,12 @@ void CpuOps::begin_step(const Batch& batch, KvPages& kv) {
 
 void CpuOps::end_step() { batch_ = nullptr; }
 
-size_t CpuOps::workspace_bytes() const { return (up_ ? normed_->bytes() + up_->bytes() : 0) + quantized_.bytes(); }
+size_t CpuOps::workspace_bytes() const {
+    size_t bytes = quantized_.bytes() + expert_quantized_.bytes();
+    for (const auto* buffer : {&normed_, &up_, &router_logits_, &expert_x_, &expert_up_, &expert_out_})
+        if (*buffer) bytes += (*buffer)->bytes();
+    return bytes;
+}
 
 void CpuOps::all_reduce_sum(Buffer& hidden, Communicator& comm) {
     const auto& buffer = static_cast<CpuBuffer&>(hidden);

@@ -9,6 +9,7 @@
 #include "ops/cpu/kv_pages.hpp"
 #include "ops/cpu/packed_matrix.hpp"
 #include "ops/cpu/quantized_buffer.hpp"
+#include "ops/cpu/routing.hpp"
 #include "ops/ops.hpp"
 #include "threads/thread_pool.hpp"
 
@@ -45,6 +46,8 @@ public:
 
     std::unique_ptr<Buffer> alloc(int64_t rows, int64_t columns) override;
     std::unique_ptr<Matrix> pack(const TensorView& weight, const Slice& slice, WeightType type) override;
+    std::vector<std::unique_ptr<Matrix>> pack_all(std::span<const Source> sources, const Slice& slice,
+                                                  const std::function<void(size_t)>& packed) override;
     std::unique_ptr<Vector> pack_vector(const TensorView& weight) override;
     std::unique_ptr<KvPages> alloc_pages(int64_t pages) override;
     size_t page_bytes() const override { return CpuKvPages::bytes_of_page(shape_); }
@@ -63,6 +66,11 @@ public:
     void norm_gate_up_silu(const Buffer& hidden, const Vector& norm, const Matrix& gate, const Matrix& up,
                            Buffer& act) override;
     void down_residual(const Buffer& act, const Matrix& down, bool residual, Buffer& hidden) override;
+    void norm_route(const Buffer& hidden, const Vector& norm, const Matrix& router,
+                    std::span<int64_t> tokens_of_expert) override;
+    void experts_gate_up_silu(std::span<const Expert> experts, Buffer& act) override;
+    void experts_down_residual(const Buffer& act, std::span<const Expert> experts, bool residual,
+                               Buffer& hidden) override;
     void all_reduce_sum(Buffer& hidden, Communicator& comm) override;
     void norm_head(const Buffer& hidden, const Vector& norm, const Matrix& head, std::span<float> logits) override;
 
@@ -81,6 +89,8 @@ private:
         int64_t ldx;  // floats
         int64_t tokens;
         QuantizedRows quantized;
+
+        Activations rows(int64_t first, int64_t count) const;
     };
 
     // A buffer's rows, and RMSNorm of some rows of hidden.
@@ -106,6 +116,8 @@ private:
     const Kernels& kernels_;
     ThreadPool pool_;
 
+    void reserve_experts(int64_t ntok);
+
     const Batch* batch_ = nullptr;   // of the current step
     CpuKvPages* kv_ = nullptr;
     std::vector<int32_t> all_rows_;  // 0 .. ntok - 1
@@ -122,6 +134,14 @@ private:
     std::unique_ptr<CpuBuffer> normed_;  // [ntok or nrows, d]
     std::unique_ptr<CpuBuffer> up_;      // [ntok, di]
     QuantizedBuffer quantized_;          // of the current product's rows, for integer weights
+
+    // Of the current layer's experts: rows in the order of the routing's pairs.
+    Routing routing_;
+    std::unique_ptr<CpuBuffer> router_logits_;  // [ntok, experts]
+    std::unique_ptr<CpuBuffer> expert_x_;       // [pairs, d]: normalised rows, for float weights
+    QuantizedBuffer expert_quantized_;          // for integer weights
+    std::unique_ptr<CpuBuffer> expert_up_;      // [pairs, expert di]
+    std::unique_ptr<CpuBuffer> expert_out_;     // [some pairs, d]: every thread uses its own columns
     struct AttentionScratch {
         std::vector<float> floats;
         std::vector<const char*> pages;

@@ -108,20 +108,30 @@ FillFn fill_from(DType source) {
 
 }  // namespace
 
+size_t PackedMatrix::bytes_of(const Slice& slice, WeightType type) {
+    return static_cast<size_t>(round_up(slice.rows.size(), kPanel) / kPanel *
+                               bytes_of_panel(type, slice.columns.size()));
+}
+
 PackedMatrix::PackedMatrix(const TensorView& weight, const Slice& slice, WeightType type, const Kernels& kernels,
                            ThreadPool& pool)
+    : PackedMatrix(weight, slice, type, kernels, pool, std::make_shared<Block>(bytes_of(slice, type), "weights"), 0) {}
+
+PackedMatrix::PackedMatrix(const TensorView& weight, const Slice& slice, WeightType type, const Kernels& kernels,
+                           ThreadPool& pool, std::shared_ptr<const Block> block, size_t offset)
     : rows_(slice.rows.size()),
       columns_(slice.columns.size()),
       panel_bytes_(bytes_of_panel(type, columns_)),
       type_(type),
-      block_(static_cast<size_t>(panels() * panel_bytes_), "weights") {
+      block_(std::move(block)),
+      data_(block_->data() + offset) {
     const FillFn fill = fill_from(weight.dtype);
     std::unique_ptr<MatrixReader> reader;
     if (weight.encoded) reader = open_reader(*weight.encoded, weight.shape[0], weight.shape[1]);
     pool.run([&](int thread) {  // the same panels that this thread will read in every step: it touches them first
         const Range mine = split(panels(), 1, thread, pool.threads());
         for (int64_t p = mine.begin; p < mine.end; ++p) {
-            std::byte* out = block_.data() + p * panel_bytes_;
+            std::byte* out = data_ + p * panel_bytes_;
             if (reader)
                 fill_decoded(*reader, slice, type, kernels, p, out);
             else

@@ -1,5 +1,7 @@
 #include "ops/cpu/quantized_buffer.hpp"
 
+#include <cstring>
+
 namespace qwen3::cpu {
 
 void QuantizedBuffer::reserve(int64_t rows, int64_t columns) {
@@ -19,6 +21,14 @@ QuantizedRows QuantizedBuffer::view(int64_t columns) const {
         .sums = reinterpret_cast<int32_t*>(sums_.data()),
         .columns = round_up(columns, kBlock),
     };
+}
+
+void QuantizedBuffer::copy(const QuantizedBuffer& other, int64_t columns, int64_t from, int64_t to) const {
+    const QuantizedRows source = other.view(columns).from(from), target = view(columns).from(to);
+    const auto groups = static_cast<size_t>(source.columns / kGroup);
+    std::memcpy(target.values, source.values, static_cast<size_t>(source.columns));
+    std::memcpy(target.scales, source.scales, groups * sizeof(float));
+    std::memcpy(target.sums, source.sums, groups * sizeof(int32_t));
 }
 
 void QuantizedBuffer::quantize(const Kernels& kernels, const float* x, int64_t columns, int64_t row) const {

@@ -13,6 +13,8 @@ public:
 
     // As rows of this many columns.
     QuantizedRows view(int64_t columns) const;
+    // Row `to` = row `from` of another buffer, both of rows of this many columns.
+    void copy(const QuantizedBuffer& other, int64_t columns, int64_t from, int64_t to) const;
     void quantize(const Kernels& kernels, const float* x, int64_t columns, int64_t row) const;
 
     size_t bytes() const { return values_.bytes() + scales_.bytes() + sums_.bytes(); }

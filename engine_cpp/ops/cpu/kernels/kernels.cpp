@@ -21,6 +21,7 @@ const Kernels kKernels = {
     .rms_norm = rms_norm,
     .norm_rope = norm_rope,
     .silu_mul = silu_mul,
+    .add_scaled = add_scaled,
     .matmul_f32 = matmul_float<float>,
     .matmul_f16 = matmul_float<f16>,
     .matmul_bf16 = matmul_float<bf16>,

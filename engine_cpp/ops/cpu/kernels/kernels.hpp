@@ -25,6 +25,10 @@ struct QuantizedRows {
     float* scales;    // [tokens, columns / 32]
     int32_t* sums;    // of each group's values
     int64_t columns;  // whole blocks
+
+    QuantizedRows from(int64_t row) const {
+        return {values + row * columns, scales + row * (columns / kGroup), sums + row * (columns / kGroup), columns};
+    }
 };
 
 // y[t, row] = (accumulate ? y[t, row] : 0) + sum over k of x[t, k] * w[row, k], one chain per output with k ascending
@@ -85,7 +89,9 @@ struct Kernels {
     // One head: RMSNorm over dh, then RoPE. y may be x.
     void (*norm_rope)(const float* x, const float* weight, float epsilon, const float* cos, const float* sin,
                       int64_t dh, float* y);
-    void (*silu_mul)(float* gate, const float* up, int64_t n);  // gate = silu(gate) * up
+    void (*silu_mul)(float* gate, const float* up, int64_t n);             // gate = silu(gate) * up
+
+    void (*add_scaled)(const float* x, float scale, int64_t n, float* y);  // y += scale * x
 
     void (*matmul_f32)(const MatmulArgs&);
     void (*matmul_f16)(const MatmulArgs&);

@@ -1,4 +1,4 @@
-// RMSNorm, per-head RMSNorm with RoPE, and SiLU.
+// RMSNorm, per-head RMSNorm with RoPE, SiLU, and a weighted sum's step.
 #pragma once
 
 #include "ops/cpu/kernels/simd.hpp"
@@ -49,6 +49,20 @@ static void silu_mul(float* gate, const float* up, int64_t n) {
         const vf v = load(g);
         store(g, v / (splat(1.0F) + exp(-v)) * load(u));
         std::memcpy(gate + i, g, bytes);
+    }
+}
+
+// One rounding or two, as the instruction set has it, but alike for every element: a row may be cut anywhere.
+static void add_scaled(const float* x, float scale, int64_t n, float* y) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(y + i, load(x + i) * splat(scale) + load(y + i));
+    if (i < n) {
+        float a[kLanes] = {}, b[kLanes] = {};
+        const auto bytes = static_cast<size_t>(n - i) * sizeof(float);
+        std::memcpy(a, x + i, bytes);
+        std::memcpy(b, y + i, bytes);
+        store(b, load(a) * splat(scale) + load(b));
+        std::memcpy(y + i, b, bytes);
     }
 }
 
