@@ -88,6 +88,7 @@ def load(options: ChatOptions) -> ChatModel:
             sys.stderr.write(f"running on {','.join(model.engine.devices)}: {reason}\n")
     try:
         model.check_thinking(options.thinking)
+        model.use_tools(options.tools)
     except OptionError:
         model.close()
         raise

@@ -53,7 +53,7 @@ class ChatTemplate:
         """
         self.is_fallback = is_fallback
         self._source = source
-        self._variables = {**(variables or {}), "tools": None, "documents": None}
+        self._variables = {**(variables or {}), "documents": None}
         self._characters = frozenset(text)
         self._template = SandboxedTemplate(text, source)
 
@@ -94,18 +94,24 @@ class ChatTemplate:
             return False
 
     def render(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool = True, enable_thinking: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        enable_thinking: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> str:
         """The prompt's text, as transformers' `apply_chat_template` renders it.
 
         Args:
             messages: each with "role" and "content"; plain JSON-like data.
             add_generation_prompt: end with the opening of the assistant's turn.
+            tools: functions that the model may call, as OpenAI's API has them.
 
         Raises:
             TemplateError: the template refuses the messages, fails, or exceeds its bounds.
         """
-        return self._render(_plain(messages), add_generation_prompt, enable_thinking)
+        return self._render(_plain(messages), add_generation_prompt, enable_thinking, _plain_value(tools))
 
     def encode(
         self,
@@ -114,11 +120,13 @@ class ChatTemplate:
         *,
         add_generation_prompt: bool = True,
         enable_thinking: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> list[int]:
         """The prompt's ids: those of `render`, except that control tokens come from the template alone.
 
-        What a message says can spell out `<|im_end|>`, and the model reads these letters; it cannot end its turn. In
-        the assistant's messages only the special tokens are letters: `<think>` and `<tool_call>` there are its own.
+        What a message or a tool's definition says can spell out `<|im_end|>`, and the model reads these letters; it
+        cannot end its turn. In the assistant's messages only the special tokens are letters: `<think>` and
+        `<tool_call>` there are its own.
 
         To that end the spellings are replaced by private-use characters before rendering, and read as ordinary text
         after it, so the template may strip and split the content as it likes.
@@ -126,12 +134,13 @@ class ChatTemplate:
         Raises:
             TemplateError: as `render`.
         """
-        plain = _plain(messages)
+        plain, plain_tools = _plain(messages), _plain_value(tools)
         protected = [token for token in tokenizer.added_tokens if token]
-        written = "".join(_texts(plain))
+        written = "".join(_texts([plain, plain_tools]))
         used = [token for token in protected if token in written]
         if not used:
-            return tokenizer.encode_prompt(self._render(plain, add_generation_prompt, enable_thinking), {})
+            text = self._render(plain, add_generation_prompt, enable_thinking, plain_tools)
+            return tokenizer.encode_prompt(text, {})
         characters = set(written) | self._characters
         free = (chr(code) for code in _PRIVATE_USE if chr(code) not in characters)
         stand_ins = dict(zip(sorted(used, key=len, reverse=True), free, strict=False))
@@ -148,13 +157,16 @@ class ChatTemplate:
             for message in plain
             for role in [message.get("role")]
         ]
-        text = self._render(marked, add_generation_prompt, enable_thinking)
+        text = self._render(marked, add_generation_prompt, enable_thinking, _replaced(plain_tools, stand_ins))
         return tokenizer.encode_prompt(text, {mark: token for token, mark in stand_ins.items()})
 
-    def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool, enable_thinking: bool) -> str:
+    def _render(
+        self, messages: list[dict[str, Any]], add_generation_prompt: bool, enable_thinking: bool, tools: list[Any]
+    ) -> str:
         text = self._template.render(
             **self._variables,
             messages=messages,
+            tools=tools or None,
             add_generation_prompt=add_generation_prompt,
             enable_thinking=enable_thinking,
         )

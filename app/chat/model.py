@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.memory import free_memory, plan
@@ -62,6 +62,7 @@ class ChatModel:
     name: str  # for people: the folder's name; the demo says that it is one
     is_demo: bool
     file_bytes: int  # of the weights' files
+    tools: tuple[Mapping[str, Any], ...] = field(default=(), init=False)  # that every prompt tells of
     thinking_mode: ThinkingMode  # has a switch; thinks whatever one asks (2507 Thinking); never thinks (Instruct)
 
     @classmethod
@@ -136,11 +137,23 @@ class ChatModel:
             flag, habit = ("--think", "never thinks") if wanted else ("--no-think", "always thinks")
             raise OptionError(f"{flag}: {self.name} {habit}; leave the flag out")
 
-    def prompt_ids(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> list[int]:
-        """Token ids of these messages as a prompt, up to where the reply begins. Raises TemplateError."""
-        return self.template.encode(messages, self.tokenizer, enable_thinking=thinking)
+    def use_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Tell the model of these functions in every prompt from now on. Raises OptionError if its template has no way.
 
-    def history_ids(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> list[int]:
+        A tool is as in OpenAI's API: {"type": "function", "function": {"name": ..., "parameters": a JSON schema}}.
+        """
+        probe = [{"role": "user", "content": "Hello"}]
+        if tools and self.template.render(probe, tools=tools) == self.template.render(probe):
+            raise OptionError(
+                f"--tools: the chat template of {self.name} does not tell it of tools; leave the flag out"
+            )
+        self.tools = tuple(tools)
+
+    def prompt_ids(self, messages: Sequence[Mapping[str, Any]], thinking: bool) -> list[int]:
+        """Token ids of these messages as a prompt, up to where the reply begins. Raises TemplateError."""
+        return self.template.encode(messages, self.tokenizer, enable_thinking=thinking, tools=self.tools)
+
+    def history_ids(self, messages: Sequence[Mapping[str, Any]], thinking: bool) -> list[int]:
         """What every prompt that goes on from these messages begins with, whatever is said next. Raises TemplateError.
 
         It ends before the last control token that two such prompts share: behind it, words could still merge.

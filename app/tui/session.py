@@ -53,11 +53,12 @@ class Session:
         from qwen3_chat.app.chat.model import ChatModel
 
         model = ChatModel.load(obtain(self.options.model, progress), self.options.engine, progress)
-        wish = self.options.thinking
-        if wish is not None and model.thinks(wish) != wish:
+        try:
+            model.check_thinking(self.options.thinking)
+            model.use_tools(self.options.tools)
+        except OptionError:
             model.close()
-            flag, habit = ("--think", "never thinks") if wish else ("--no-think", "always thinks")
-            raise OptionError(f"{flag}: {model.name} {habit}; leave the flag out")
+            raise
         return model
 
     @property
@@ -110,7 +111,7 @@ class Session:
     def _start(self, old: ChatModel | None, place: Path | HubName) -> None:
         from qwen3_chat.app.chat.replacement import Replacement
 
-        self.replacement, self.place = Replacement(old, place, self.options.engine), place
+        self.replacement, self.place = Replacement(old, place, self.options), place
         self.loader = Loader(self.replacement.load)
         self.loader.start()
 
