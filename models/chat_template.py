@@ -31,8 +31,17 @@ FALLBACK = """\
 {%- endif %}
 """
 
+# For base models, which were never taught turns: one text, to which each reply is added where it ended.
+COMPLETION = """\
+{%- for message in messages -%}
+    {%- if not loop.first and message.role != 'assistant' %}{{ '\\n\\n' }}{% endif -%}
+    {{- message.content -}}
+{%- endfor -%}
+"""
+
 _NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _PROBE = ({"role": "user", "content": "?"},)
+_REPLY = "Yes."
 _PRIVATE_USE = range(0xF0000, 0xFFFFE)  # code points that no text has a meaning for
 
 
@@ -41,6 +50,7 @@ class ChatTemplate:
 
     Attributes:
         is_fallback: the checkpoint has none, and this is `FALLBACK`.
+        is_completion: this is `COMPLETION`, which has no turns.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class ChatTemplate:
             TemplateError: it does not compile; `source` says in the message where it is from.
         """
         self.is_fallback = is_fallback
+        self.is_completion = text is COMPLETION
         self._source = source
         self._variables = {**(variables or {}), "documents": None}
         self._characters = frozenset(text)
@@ -84,6 +95,21 @@ class ChatTemplate:
         """The template for checkpoints without one; it can think if the tokenizer, where given, knows `<think>`."""
         can_think = tokenizer is None or None not in (tokenizer.think_open, tokenizer.think_close)
         return cls(FALLBACK, source="fallback", variables={"can_think": can_think}, is_fallback=True)
+
+    @classmethod
+    def completion(cls) -> ChatTemplate:
+        """The template of models that go on with a text instead of answering it."""
+        return cls(COMPLETION, source="completion")
+
+    def turn_end(self, tokenizer: Tokenizer) -> int | None:
+        """The special token that ends an assistant's turn, after which another side speaks; None if there is none."""
+        probe = [*_PROBE, {"role": "assistant", "content": _REPLY}]
+        try:
+            _, found, rest = self.render(probe, add_generation_prompt=False, enable_thinking=False).rpartition(_REPLY)
+        except TemplateError:  # it wants something else first; the first real prompt says what
+            return None
+        ends = [token for token, special in tokenizer.added_tokens.items() if special and rest.startswith(token)]
+        return tokenizer.token_id(max(ends, key=len)) if found and ends else None
 
     @cached_property
     def can_think(self) -> bool:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
     from qwen3_chat.models.tokenizer import Tokenizer
 
-__all__ = ["ChatModel", "ThinkingMode", "preflight", "with_devices"]
+__all__ = ["COMPLETES", "ChatModel", "ThinkingMode", "preflight", "with_devices"]
 
+COMPLETES = "It has no chat template: it goes on with your text instead of answering."
 ThinkingMode = Literal["switch", "always", "never"]
 
 
@@ -62,6 +63,7 @@ class ChatModel:
     name: str  # for people: the folder's name; the demo says that it is one
     is_demo: bool
     file_bytes: int  # of the weights' files
+    stop_ids: tuple[int, ...] | None = field(default=None, init=False)  # that end a reply; None: the checkpoint's own
     tools: tuple[Mapping[str, Any], ...] = field(default=(), init=False)  # that every prompt tells of
     thinking_mode: ThinkingMode  # has a switch; thinks whatever one asks (2507 Thinking); never thinks (Instruct)
 
@@ -79,6 +81,7 @@ class ChatModel:
         cannot honour), OutOfMemory (with what is needed, what is free and a flag to try), DeviceError.
         """
         from qwen3_chat.models import demo
+        from qwen3_chat.models.chat_template import ChatTemplate
         from qwen3_chat.models.source import open_model
 
         path = Path(path).expanduser()
@@ -90,6 +93,8 @@ class ChatModel:
             tokenizer = source.tokenizer()
             tokenizer.check_fits(config)
             template = source.template(tokenizer)
+        if template.is_fallback and tokenizer.token_id("<|im_end|>") not in config.eos_token_ids:
+            template = ChatTemplate.completion()  # nobody has taught it to end a turn
         thinking_mode = _thinking_mode(template, tokenizer)
 
         from qwen3_chat.engine import Engine  # a broken checkpoint was reported without it
@@ -107,7 +112,7 @@ class ChatModel:
             progress=progress,
         )
         is_demo = path.resolve() == demo.path().resolve()
-        return cls(
+        model = cls(
             engine=engine,
             tokenizer=tokenizer,
             template=template,
@@ -119,6 +124,15 @@ class ChatModel:
             thinking_mode=thinking_mode,
             file_bytes=file_bytes,
         )
+        end = template.turn_end(tokenizer)
+        if end is not None and end not in model.config.eos_token_ids:  # fine-tunes often forget to say so
+            model.stop_ids = (*model.config.eos_token_ids, end)
+        return model
+
+    @property
+    def completes(self) -> bool:
+        """It goes on with a text, as base models do, instead of answering."""
+        return self.template.is_completion
 
     @property
     def context(self) -> int:

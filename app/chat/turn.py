@@ -207,7 +207,7 @@ class Turn:
     def _resolved(self, sampling: SamplingOptions) -> SamplingParams:
         model = self._model
         params = resolve(sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size)
-        return replace(params, top_logprobs=self._alternatives)
+        return replace(params, top_logprobs=self._alternatives, stop_ids=model.stop_ids)
 
     def _replay(self) -> None:
         """Put the splitter where a continued reply left off, and its message's texts exactly to that."""

@@ -75,7 +75,7 @@ class ScriptedDetokenizer:
 class ScriptedTemplate:
     """ChatML. Its `mode` is how the model thinks."""
 
-    is_fallback = False
+    is_fallback = is_completion = False
 
     def __init__(self, mode: ThinkingMode = "switch") -> None:
         self.mode = mode
