@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.idle import IdlePrefill
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.replacement import Replacement
+    from qwen3_chat.app.chat.scoring import Scoring
     from qwen3_chat.app.chat.turn import Turn
     from qwen3_chat.engine import KVCache
 
@@ -46,6 +47,7 @@ class Session:
         self.waiting: list[str] = []  # drafts as typed, sent one by one as soon as it is possible
         self._cache: KVCache | None = None
         self._idle: IdlePrefill | None = None  # what the engine reads while nobody waits
+        self.scoring: Scoring | None = None  # a stored reply is measured, or has been
         self._read_again = False  # another conversation is to be read ahead, once the engine has let go of the last
         self._leaving: list[Turn] = []  # stopped replies of chats that were left
 
@@ -86,6 +88,17 @@ class Session:
         """Tokens of this conversation that the KV cache holds."""
         return len(self._cache) if self._cache is not None else 0
 
+    @property
+    def kv_ids(self) -> list[int]:
+        """Those tokens."""
+        return self._cache.tokens if self._cache is not None else []
+
+    @property
+    def at_rest(self) -> bool:
+        """The engine does nothing, not even in the background."""
+        idle = self._idle is None or self._idle.done
+        return self.ready and idle and self.scoring is None and not self._leaving and not self.keeper.asking
+
     def adopt(self, model: ChatModel) -> None:
         """The loader is done: this is the model."""
         self.model, self.place, self.replacement = model, model.path, None
@@ -118,6 +131,10 @@ class Session:
     def _lay_down(self) -> ChatModel | None:
         """Let go of the model, and of everything that would keep its engine."""
         model, self.model = self.model, None
+        if self.scoring is not None:
+            self.scoring.stop()
+            self.scoring.join()
+            self.scoring = None
         self.turn, self._idle, self._cache, self._leaving = None, None, None, []
         return model
 
@@ -130,12 +147,31 @@ class Session:
         self._idle = IdlePrefill(self.model, self.conversation, self._cache, self.thinking)
 
     def wake(self) -> bool:
-        """Whether a message can be sent now. Reading ahead is stopped for it, which takes a step of the engine."""
+        """Whether a message can be sent now. Idle work is stopped for it, which takes a step of the engine."""
         if not self.ready:
             return False
-        if self._idle is not None:
-            self._idle.stop()
-        return self._idle is None or self._idle.done
+        idle = [work for work in (self._idle, self.scoring) if work is not None]
+        for work in idle:
+            work.stop()
+        return all(work.done for work in idle)
+
+    def score(self, message: Message) -> None:
+        """Measure the tokens of a stored reply; `scoring` then tells. Raises ValueError, Qwen3Error."""
+        assert self.model is not None
+        from qwen3_chat.app.chat.scoring import Scoring
+
+        held = self._cache if self._idle is None or self._idle.done else None
+        self.scoring = Scoring(self.model, self.conversation, message, held, ALTERNATIVES)
+
+    def take_scores(self) -> bool:
+        """Called by the timer: what a scoring has measured becomes part of its message. True when one has ended."""
+        scoring = self.scoring
+        if scoring is None or not scoring.done:
+            return False
+        self.scoring = None
+        if scoring.trace is not None and len(scoring.trace) == len(scoring.message.token_ids):
+            scoring.message.trace = scoring.trace
+        return True
 
     def measure(self, draft: str | None, upto: str | None = None) -> Budget | None:
         """What sending this would take, in the place of the message `upto` if given; None without a model.

@@ -12,8 +12,9 @@ from qwen3_chat.app.settings.config_file import Config
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.failure import reason
+from qwen3_chat.app.tui.widgets.assistant_message import AssistantMessage
 from qwen3_chat.app.tui.widgets.note import Note
-from qwen3_chat.app.tui.widgets.welcome import Welcome
+from qwen3_chat.app.tui.widgets.user_message import UserMessage
 from qwen3_chat.models.errors import Qwen3Error
 
 
@@ -87,7 +88,7 @@ class Switching(Part):
 
     @property
     def _has_history(self) -> bool:
-        return any(not isinstance(entry, Welcome) for entry in self.transcript.entries)
+        return any(isinstance(entry, UserMessage | AssistantMessage) for entry in self.transcript.entries)
 
     async def went_back(self, error: BaseException, name: str, *, cancelled: bool) -> None:
         """The other model, called `name`, did not come; the session goes on with the one before."""

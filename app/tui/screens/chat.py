@@ -64,7 +64,7 @@ class ChatScreen(Screen[None]):
     """One conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 (Textual's own type)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide"), (160, "-huge")]  # noqa: RUF012 (Textual's own type)
 
     def __init__(self, session: Session, clock: Callable[[], float], keymap: Keymap, history: PromptHistory) -> None:
         super().__init__()
@@ -232,6 +232,7 @@ class ChatScreen(Screen[None]):
         await self.following.poll()
         await self.sending.advance()
         self.drafting.poll()
+        self.lens.poll()
         if self._ticks % _STATUS_TICKS == 0:
             self.refresh_meters()
         if self._ticks % _PANEL_TICKS == 0:
@@ -249,7 +250,7 @@ class ChatScreen(Screen[None]):
     def refresh_panel(self) -> None:
         """Show the engine as it is now, if anyone looks."""
         panel = self.query_one(EnginePanel)
-        if panel.is_open:
+        if panel.display:
             panel.show(self._meters.engine())
         if self.session.busy:
             self.lens.refresh()
