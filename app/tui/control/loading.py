@@ -49,6 +49,7 @@ class Loading(Part):
         header.model, header.details = self.session.place.name, "loading"
         if welcome := self._welcome:
             welcome.show_folder(str(self.session.place))
+        self.chat.forget_figures()
         self.chat.refresh_meters()
 
     def introduce(self) -> None:

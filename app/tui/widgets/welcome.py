@@ -118,6 +118,7 @@ class Welcome(Entry):
             [("/", "commands"), ("@", "attaches a file"), (shown("cursor.previous"), "edit, retry, copy messages")],
             [
                 (shown("view.help"), "all keys"),
+                (shown("chat.model"), "another model"),
                 (shown("turn.sampling"), "sampling"),
                 (shown("view.engine"), "a look into the engine"),
             ],
