@@ -88,7 +88,12 @@ def _dispatch(arguments: list[str]) -> int:
             parser.error(f"argument {flag}: needs -p")
     if parsed.plain and parsed.question is not None:
         parser.error("argument --plain: not allowed with argument -p")
-    question = None if parsed.question is None else _question(parser, parsed.question)
+    if parsed.messages is not None:
+        if parsed.question is None:
+            parser.error("argument --messages: needs -p")
+        if parsed.continue_last or parsed.resume is not None:
+            parser.error("argument --messages: not allowed with argument -c or -r")
+    question = None if parsed.question is None else _question(parser, parsed.question, parsed.messages is not None)
     chosen = settings(parsed)
     return _run(chat_options(parsed, chosen), chosen, parsed, question)
 
@@ -100,9 +105,11 @@ def _run(options: ChatOptions, chosen: Settings, parsed: argparse.Namespace, que
         preflight(options.model)
     if question is not None:
         from qwen3_chat.app import one_shot
+        from qwen3_chat.app.chat.given import read_messages
 
         output: one_shot.Output = "code" if parsed.extract else parsed.format or "text"
-        return INTERRUPTED if one_shot.answer(options, question, output) == "cancelled" else OK
+        given = read_messages(parsed.messages) if parsed.messages is not None else None
+        return INTERRUPTED if one_shot.answer(options, question, output, given) == "cancelled" else OK
     tty = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # Textual draws on the last
     if chosen.value("plain") or not tty or os.environ.get("TERM") == "dumb":
         from qwen3_chat.app import plain
@@ -113,8 +120,8 @@ def _run(options: ChatOptions, chosen: Settings, parsed: argparse.Namespace, que
     return tui.run(options, chosen)
 
 
-def _question(parser: argparse.ArgumentParser, argument: str) -> str:
-    """The argument of -p, joined with what is piped in."""
+def _question(parser: argparse.ArgumentParser, argument: str, has_messages: bool) -> str:
+    """The argument of -p, joined with what is piped in; "" only behind other messages, whose last one then counts."""
     piped = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
     parts = []
     for source, data in (("argument -p", os.fsencode(argument)), ("standard input", piped)):
@@ -123,7 +130,7 @@ def _question(parser: argparse.ArgumentParser, argument: str) -> str:
         except UnicodeDecodeError as error:
             parser.error(f"{source}: not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}")
     question = "\n\n".join(part for part in parts if part)
-    if not question:
+    if not question and not has_messages:
         parser.error("argument -p: needs a question, as its value or on standard input")
     return question
 

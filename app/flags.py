@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from qwen3_chat.app.chat.given import read_tools
 from qwen3_chat.app.chat.hub import HubName, find
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
 from qwen3_chat.app.commands import COMMANDS
@@ -81,6 +82,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="of the output of -p (default: text); jsonl: an event a token as it comes, then a summary",
     )  # fmt: skip
     output.add_argument("-x", "--extract", action="store_true", help="print only the first code block of the answer")
+    run.add_argument(
+        "--tools", metavar="FILE", type=Path,
+        help="JSON list of functions that replies may call, as in OpenAI's API; the calls are shown or given, not made",
+    )  # fmt: skip
+    run.add_argument(
+        "--messages", metavar="FILE", type=Path,
+        help="with -p: JSON list of the messages before the question, as in OpenAI's API, tool results too; not saved",
+    )  # fmt: skip
     which = run.add_mutually_exclusive_group()
     which.add_argument("-c", "--continue", action="store_true", dest="continue_last", help="go on with the last chat")
     which.add_argument("-r", "--resume", metavar="ID", help="go on with the chat whose id begins so")
@@ -132,7 +141,7 @@ def settings(arguments: argparse.Namespace, config: Config | None = None) -> Set
 
 
 def chat_options(arguments: argparse.Namespace, chosen: Settings) -> ChatOptions:
-    """Settings and flags as options. Opens no model."""
+    """Settings and flags as options. Raises OptionError for --tools that cannot be used."""
     model = chosen.value("model")
     return ChatOptions(
         model=model_of(model),
@@ -145,6 +154,7 @@ def chat_options(arguments: argparse.Namespace, chosen: Settings) -> ChatOptions
         continue_last=arguments.continue_last,
         resume=arguments.resume,
         save=chosen.value("save"),
+        tools=read_tools(arguments.tools) if arguments.tools is not None else (),
         verbose=arguments.verbose,
         debug=arguments.debug,
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from qwen3_chat.app import streams
 from qwen3_chat.app.chat.code_blocks import code_blocks
+from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.history import open_chat
 from qwen3_chat.app.chat.turn import Turn
 from qwen3_chat.models.errors import Qwen3Error
@@ -27,22 +30,29 @@ class NoCodeBlock(Qwen3Error):  # noqa: N818 - it is what is said of the reply
     """-x found nothing to print."""
 
 
-def answer(options: ChatOptions, question: str, output: Output) -> str:
+def answer(
+    options: ChatOptions, question: str, output: Output, given: Sequence[Mapping[str, Any]] | None = None
+) -> str:
     """Answer the question on standard output and return the finish reason: stop, length or cancelled.
 
-    The chat of -c or -r goes on with it. Raises the typed error of a failed load or reply, and NoCodeBlock.
+    The chat of -c or -r goes on with it; or else `given`, the messages before it, is all there is, and nothing is
+    saved. Raises the typed error of a failed load or reply, and NoCodeBlock.
     """
-    opened = open_chat(options)
+    opened = open_chat(options if given is None else replace(options, save=False))
     history, conversation = opened.history, opened.conversation
     if opened.problem is not None:
         streams.warn(f"{opened.problem}; this chat is not saved")
     problem: str | None = None
     try:
         with streams.load(options) as model:
-            conversation.add_user(question)
+            if given is None:
+                conversation.add_user(question)
             if history is not None:
                 history.save(conversation)
-            turn = Turn.start(model, conversation, model.new_cache(), options.sampling, options.thinking)
+            messages = None if given is None else _joined(options.system, given, question)
+            turn = Turn.start(
+                model, conversation, model.new_cache(), options.sampling, options.thinking, messages=messages
+            )
             chat = history.current.chat_id if history is not None and history.current is not None else None
             printer = _PRINTERS[output](model, turn, chat)
             with streams.on_interrupt(turn.stop):
@@ -58,6 +68,14 @@ def answer(options: ChatOptions, question: str, output: Output) -> str:
     finally:
         if history is not None and (problem := history.close()) is not None:
             streams.warn(f"{problem}; this chat is not saved")
+
+
+def _joined(system: str | None, given: Sequence[Mapping[str, Any]], question: str) -> list[Mapping[str, Any]]:
+    """The messages that were given, between --system and the question."""
+    if system is not None and given[0]["role"] == "system":
+        raise OptionError("--system: the first of the --messages is a system prompt already; leave one of them out")
+    before = [{"role": "system", "content": system}] if system is not None else []
+    return [*before, *given, *([{"role": "user", "content": question}] if question else [])]
 
 
 class _Printer:
@@ -85,6 +103,8 @@ class _Text(_Printer):
     def finish(self) -> None:
         if self.turn.message.content:
             streams.write(sys.stdout, "\n")
+        for call in self.turn.message.tool_calls:
+            streams.warn(f"the reply calls {call.name} with {call.arguments}; --format json gives the calls")
 
 
 class _Code(_Printer):
@@ -153,6 +173,7 @@ def _summary(printer: _Printer) -> dict[str, Any]:
     record = {
         "answer": reply.content,
         "thinking": reply.thinking,
+        "tool_calls": [call.as_json(number) for number, call in enumerate(reply.tool_calls)],
         "finish_reason": reply.finish_reason,
         "prompt_tokens": stats.prompt_tokens,
         "new_tokens": stats.new_tokens,

@@ -11,6 +11,7 @@ from qwen3_chat.app import streams
 from qwen3_chat.app.chat.budget import measure
 from qwen3_chat.app.chat.history import open_chat
 from qwen3_chat.app.chat.idle import IdlePrefill
+from qwen3_chat.app.chat.model import COMPLETES
 from qwen3_chat.app.chat.turn import Turn
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def repl(options: ChatOptions) -> int:
                 import readline  # noqa: F401  (makes input() a line editor)
 
                 sys.stderr.write(f"Talking to {model.name}. Ctrl+C stops a reply, Ctrl+D leaves.\n")
+                if model.completes:
+                    sys.stderr.write(f"{COMPLETES}\n")
             chat = _LineChat(options, model, opened.conversation, opened.history)
             chat.recall()
             while (line := _read_line(interactive)) is not None:

@@ -89,6 +89,7 @@ def load(options: ChatOptions) -> ChatModel:
     try:
         if options.must_think:
             model.check_thinking(options.thinking)
+        model.use_tools(options.tools)
     except OptionError:
         model.close()
         raise

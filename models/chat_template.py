@@ -31,8 +31,17 @@ FALLBACK = """\
 {%- endif %}
 """
 
+# For base models, which were never taught turns: one text, to which each reply is added where it ended.
+COMPLETION = """\
+{%- for message in messages -%}
+    {%- if not loop.first and message.role != 'assistant' %}{{ '\\n\\n' }}{% endif -%}
+    {{- message.content -}}
+{%- endfor -%}
+"""
+
 _NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _PROBE = ({"role": "user", "content": "?"},)
+_REPLY = "Yes."
 _PRIVATE_USE = range(0xF0000, 0xFFFFE)  # code points that no text has a meaning for
 
 
@@ -41,6 +50,7 @@ class ChatTemplate:
 
     Attributes:
         is_fallback: the checkpoint has none, and this is `FALLBACK`.
+        is_completion: this is `COMPLETION`, which has no turns.
     """
 
     def __init__(
@@ -52,8 +62,9 @@ class ChatTemplate:
             TemplateError: it does not compile; `source` says in the message where it is from.
         """
         self.is_fallback = is_fallback
+        self.is_completion = text is COMPLETION
         self._source = source
-        self._variables = {**(variables or {}), "tools": None, "documents": None}
+        self._variables = {**(variables or {}), "documents": None}
         self._characters = frozenset(text)
         self._template = SandboxedTemplate(text, source)
 
@@ -85,6 +96,21 @@ class ChatTemplate:
         can_think = tokenizer is None or None not in (tokenizer.think_open, tokenizer.think_close)
         return cls(FALLBACK, source="fallback", variables={"can_think": can_think}, is_fallback=True)
 
+    @classmethod
+    def completion(cls) -> ChatTemplate:
+        """The template of models that go on with a text instead of answering it."""
+        return cls(COMPLETION, source="completion")
+
+    def turn_end(self, tokenizer: Tokenizer) -> int | None:
+        """The special token that ends an assistant's turn, after which another side speaks; None if there is none."""
+        probe = [*_PROBE, {"role": "assistant", "content": _REPLY}]
+        try:
+            _, found, rest = self.render(probe, add_generation_prompt=False, enable_thinking=False).rpartition(_REPLY)
+        except TemplateError:  # it wants something else first; the first real prompt says what
+            return None
+        ends = [token for token, special in tokenizer.added_tokens.items() if special and rest.startswith(token)]
+        return tokenizer.token_id(max(ends, key=len)) if found and ends else None
+
     @cached_property
     def can_think(self) -> bool:
         """Whether thinking can be switched: the prompt depends on the switch."""
@@ -94,18 +120,24 @@ class ChatTemplate:
             return False
 
     def render(
-        self, messages: Sequence[Message], *, add_generation_prompt: bool = True, enable_thinking: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        enable_thinking: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> str:
         """The prompt's text, as transformers' `apply_chat_template` renders it.
 
         Args:
             messages: each with "role" and "content"; plain JSON-like data.
             add_generation_prompt: end with the opening of the assistant's turn.
+            tools: functions that the model may call, as OpenAI's API has them.
 
         Raises:
             TemplateError: the template refuses the messages, fails, or exceeds its bounds.
         """
-        return self._render(_plain(messages), add_generation_prompt, enable_thinking)
+        return self._render(_plain(messages), add_generation_prompt, enable_thinking, _plain_value(tools))
 
     def encode(
         self,
@@ -114,11 +146,13 @@ class ChatTemplate:
         *,
         add_generation_prompt: bool = True,
         enable_thinking: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> list[int]:
         """The prompt's ids: those of `render`, except that control tokens come from the template alone.
 
-        What a message says can spell out `<|im_end|>`, and the model reads these letters; it cannot end its turn. In
-        the assistant's messages only the special tokens are letters: `<think>` and `<tool_call>` there are its own.
+        What a message or a tool's definition says can spell out `<|im_end|>`, and the model reads these letters; it
+        cannot end its turn. In the assistant's messages only the special tokens are letters: `<think>` and
+        `<tool_call>` there are its own.
 
         To that end the spellings are replaced by private-use characters before rendering, and read as ordinary text
         after it, so the template may strip and split the content as it likes.
@@ -126,12 +160,13 @@ class ChatTemplate:
         Raises:
             TemplateError: as `render`.
         """
-        plain = _plain(messages)
+        plain, plain_tools = _plain(messages), _plain_value(tools)
         protected = [token for token in tokenizer.added_tokens if token]
-        written = "".join(_texts(plain))
+        written = "".join(_texts([plain, plain_tools]))
         used = [token for token in protected if token in written]
         if not used:
-            return tokenizer.encode_prompt(self._render(plain, add_generation_prompt, enable_thinking), {})
+            text = self._render(plain, add_generation_prompt, enable_thinking, plain_tools)
+            return tokenizer.encode_prompt(text, {})
         characters = set(written) | self._characters
         free = (chr(code) for code in _PRIVATE_USE if chr(code) not in characters)
         stand_ins = dict(zip(sorted(used, key=len, reverse=True), free, strict=False))
@@ -148,13 +183,16 @@ class ChatTemplate:
             for message in plain
             for role in [message.get("role")]
         ]
-        text = self._render(marked, add_generation_prompt, enable_thinking)
+        text = self._render(marked, add_generation_prompt, enable_thinking, _replaced(plain_tools, stand_ins))
         return tokenizer.encode_prompt(text, {mark: token for token, mark in stand_ins.items()})
 
-    def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool, enable_thinking: bool) -> str:
+    def _render(
+        self, messages: list[dict[str, Any]], add_generation_prompt: bool, enable_thinking: bool, tools: list[Any]
+    ) -> str:
         text = self._template.render(
             **self._variables,
             messages=messages,
+            tools=tools or None,
             add_generation_prompt=add_generation_prompt,
             enable_thinking=enable_thinking,
         )

@@ -30,7 +30,8 @@ def branch_at(model: ChatModel, conversation: Conversation, message: Message, in
     for part, text in (*(splitter.push(id) for id in branched.token_ids), splitter.finish()):
         if part == "thinking":
             branched.thinking += text
-        else:
+        elif part == "answer":
             branched.content += text
+    branched.tool_calls = splitter.calls
     branched.state, branched.finish_reason = "complete", "stop"
     return branched

@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Literal
+from typing import Any, Literal
 
+from qwen3_chat.app.chat.tools import ToolCall, as_messages
 from qwen3_chat.app.chat.trace import TokenTrace, Told
 
 __all__ = ["Conversation", "Message", "MessageState", "ReplyStats", "Role"]
@@ -62,6 +63,7 @@ class Message:
     token_ids: list[int] = field(default_factory=list)  # a reply exactly as generated, without the stop token
     covers: str | None = None  # of a summary: id of the last message that it stands for
     trace: TokenTrace = field(default_factory=TokenTrace)  # token by token what the engine told; may know less than all
+    tool_calls: tuple[ToolCall, ...] = ()  # that a reply asks for, beside its content
     model: str | None = None  # whose tokens these are; None: not a generated message
     created: float = field(default_factory=time.time)  # s since 1970
 
@@ -153,7 +155,7 @@ class Conversation:
         covered = set(ids[: ids.index(summary.covers) + 1]) if summary.covers in ids else set()
         return [summary, *(message for message in told if message.role != "summary" and message.id not in covered)]
 
-    def render_messages(self, upto: str | None = None) -> list[dict[str, str]]:
+    def render_messages(self, upto: str | None = None) -> list[dict[str, Any]]:
         """What is `sent` as the chat template wants it: [{"role": ..., "content": ...}], system prompt first.
 
         A summary is part of the system prompt: templates know no other place for what neither side has said.
@@ -162,8 +164,11 @@ class Conversation:
         system = [self.system] if self.system else []
         if messages and messages[0].role == "summary":
             system.append(f"{SUMMARY_HEADING}\n{messages.pop(0).content}")
-        rendered = [{"role": "system", "content": "\n\n".join(system)}] if system else []
-        return rendered + [{"role": message.role, "content": message.content} for message in messages]
+        rendered: list[dict[str, Any]] = [{"role": "system", "content": "\n\n".join(system)}] if system else []
+        return rendered + [
+            {"role": message.role, "content": message.content, **as_messages(message.tool_calls)}
+            for message in messages
+        ]
 
     # Writing
 
@@ -218,7 +223,7 @@ class Conversation:
             reopened = self._append("assistant", message.content, message.parent)
             reopened.thinking, reopened.seed, reopened.thought = message.thinking, message.seed, message.thought
             reopened.token_ids, reopened.trace = list(message.token_ids), message.trace.copy()
-            reopened.model = message.model
+            reopened.tool_calls, reopened.model = message.tool_calls, message.model
         else:
             reopened = self.select(message.id)
         reopened.state, reopened.finish_reason, reopened.note = "streaming", None, None
@@ -300,4 +305,4 @@ def _is_told(message: Message) -> bool:
     """A reply with an answer, whatever ended it; a summary only if it is whole: half of one would lose the rest."""
     if message.role == "summary":
         return message.state == "complete" and bool(message.content.strip())
-    return message.state != "streaming" and bool(message.content.strip())
+    return message.state != "streaming" and bool(message.content.strip() or message.tool_calls)

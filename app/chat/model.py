@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.memory import free_memory, plan
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
     from qwen3_chat.models.tokenizer import Tokenizer
 
-__all__ = ["ChatModel", "ThinkingMode", "preflight", "with_devices"]
+__all__ = ["COMPLETES", "ChatModel", "ThinkingMode", "preflight", "with_devices"]
 
+COMPLETES = "It has no chat template: it goes on with your text instead of answering."
 ThinkingMode = Literal["switch", "always", "never"]
 
 
@@ -62,6 +63,8 @@ class ChatModel:
     name: str  # for people: the folder's name; the demo says that it is one
     is_demo: bool
     file_bytes: int  # of the weights' files
+    stop_ids: tuple[int, ...] | None = field(default=None, init=False)  # that end a reply; None: the checkpoint's own
+    tools: tuple[Mapping[str, Any], ...] = field(default=(), init=False)  # that every prompt tells of
     thinking_mode: ThinkingMode  # has a switch; thinks whatever one asks (2507 Thinking); never thinks (Instruct)
 
     @classmethod
@@ -78,6 +81,7 @@ class ChatModel:
         cannot honour), OutOfMemory (with what is needed, what is free and a flag to try), DeviceError.
         """
         from qwen3_chat.models import demo
+        from qwen3_chat.models.chat_template import ChatTemplate
         from qwen3_chat.models.source import open_model
 
         path = Path(path).expanduser()
@@ -89,6 +93,8 @@ class ChatModel:
             tokenizer = source.tokenizer()
             tokenizer.check_fits(config)
             template = source.template(tokenizer)
+        if template.is_fallback and tokenizer.token_id("<|im_end|>") not in config.eos_token_ids:
+            template = ChatTemplate.completion()  # nobody has taught it to end a turn
         thinking_mode = _thinking_mode(template, tokenizer)
 
         from qwen3_chat.engine import Engine  # a broken checkpoint was reported without it
@@ -106,7 +112,7 @@ class ChatModel:
             progress=progress,
         )
         is_demo = path.resolve() == demo.path().resolve()
-        return cls(
+        model = cls(
             engine=engine,
             tokenizer=tokenizer,
             template=template,
@@ -118,6 +124,15 @@ class ChatModel:
             thinking_mode=thinking_mode,
             file_bytes=file_bytes,
         )
+        end = template.turn_end(tokenizer)
+        if end is not None and end not in model.config.eos_token_ids:  # fine-tunes often forget to say so
+            model.stop_ids = (*model.config.eos_token_ids, end)
+        return model
+
+    @property
+    def completes(self) -> bool:
+        """It goes on with a text, as base models do, instead of answering."""
+        return self.template.is_completion
 
     @property
     def context(self) -> int:
@@ -136,11 +151,23 @@ class ChatModel:
             flag, habit = ("--think", "never thinks") if wanted else ("--no-think", "always thinks")
             raise OptionError(f"{flag}: {self.name} {habit}; leave the flag out")
 
-    def prompt_ids(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> list[int]:
-        """Token ids of these messages as a prompt, up to where the reply begins. Raises TemplateError."""
-        return self.template.encode(messages, self.tokenizer, enable_thinking=thinking)
+    def use_tools(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Tell the model of these functions in every prompt from now on. Raises OptionError if its template has no way.
 
-    def history_ids(self, messages: Sequence[Mapping[str, str]], thinking: bool) -> list[int]:
+        A tool is as in OpenAI's API: {"type": "function", "function": {"name": ..., "parameters": a JSON schema}}.
+        """
+        probe = [{"role": "user", "content": "Hello"}]
+        if tools and self.template.render(probe, tools=tools) == self.template.render(probe):
+            raise OptionError(
+                f"--tools: the chat template of {self.name} does not tell it of tools; leave the flag out"
+            )
+        self.tools = tuple(tools)
+
+    def prompt_ids(self, messages: Sequence[Mapping[str, Any]], thinking: bool) -> list[int]:
+        """Token ids of these messages as a prompt, up to where the reply begins. Raises TemplateError."""
+        return self.template.encode(messages, self.tokenizer, enable_thinking=thinking, tools=self.tools)
+
+    def history_ids(self, messages: Sequence[Mapping[str, Any]], thinking: bool) -> list[int]:
         """What every prompt that goes on from these messages begins with, whatever is said next. Raises TemplateError.
 
         It ends before the last control token that two such prompts share: behind it, words could still merge.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from qwen3_chat.app.chat.hub import HubName
 
@@ -58,5 +59,6 @@ class ChatOptions:
     continue_last: bool = False  # -c: go on with the chat that was used last
     resume: str | None = None  # -r: go on with the chat whose id begins so
     save: bool = True  # False: --no-save, nothing of this run is kept
+    tools: tuple[Mapping[str, Any], ...] = ()  # --tools: functions that replies may ask for
     verbose: bool = False
     debug: bool = False  # show tracebacks

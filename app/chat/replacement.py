@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.hub import HubName, obtain
 from qwen3_chat.app.chat.memory import free_memory, plan
 from qwen3_chat.app.chat.model import ChatModel, preflight, with_devices
-from qwen3_chat.app.chat.options import EngineOptions
+from qwen3_chat.app.chat.options import ChatOptions, EngineOptions
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.hub.download import Step
@@ -29,12 +31,12 @@ class Replacement:
         kept: that model, as long as it is loaded.
     """
 
-    def __init__(self, old: ChatModel | None, new: Path | HubName, options: EngineOptions) -> None:
+    def __init__(self, old: ChatModel | None, new: Path | HubName, options: ChatOptions) -> None:
         """Nobody may use `old` from now on, unless `load` fails and `kept` still has it."""
         self.before = old.path if old is not None else None
         self.kept = old
         self._new = new
-        self._options = options
+        self._options, self._tools = options.engine, options.tools
 
     def load(self, progress: Callable[[Progress | Step], bool | None]) -> ChatModel:
         """Load the new one, after a download where there has to be one.
@@ -56,6 +58,8 @@ class Replacement:
         if self.kept is not None and not _fits_beside(self.kept, config, counts, options):
             self.let_go()
         model = ChatModel.load(path, options, progress)
+        with suppress(OptionError):  # a model whose template has no place for tools goes on without
+            model.use_tools(self._tools)
         self.let_go()
         return model
 

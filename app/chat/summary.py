@@ -35,6 +35,8 @@ def start_summary(
 
     The turn's message is part of the path from now on and counts as soon as it is complete. Raises NothingToSummarise.
     """
+    if model.completes:
+        raise NothingToSummarise(f"{model.name} only goes on with texts and cannot sum them up")
     thinks = model.thinks(False)
     longest = min(LONGEST, model.context // 4)
     messages, covers = _readable(model, conversation, thinks, longest)

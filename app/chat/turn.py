@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from qwen3_chat.app.chat.conversation import ReplyStats
 from qwen3_chat.app.chat.loops import loop_period
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Phase", "Turn", "TurnUpdate"]
 
-Phase = Literal["prefill", "thinking", "answer", "done"]
+Phase = Literal["prefill", "thinking", "answer", "tool_call", "done"]
 
 WAIT_S = 0.05  # between updates where nobody polls: 20 a second, as a screen does
 
@@ -65,7 +65,7 @@ class Turn:
         thinking: bool | None,
         *,
         message: Message | None = None,
-        messages: Sequence[Mapping[str, str]] | None = None,
+        messages: Sequence[Mapping[str, Any]] | None = None,
         alternatives: int = 0,
     ) -> Turn:
         """Queue a reply to the active path and return at once.
@@ -86,7 +86,7 @@ class Turn:
         sampling: SamplingOptions,
         thinking: bool | None,
         message: Message,
-        messages: Sequence[Mapping[str, str]] | None,
+        messages: Sequence[Mapping[str, Any]] | None,
         alternatives: int,
     ) -> None:
         """Use `start`."""
@@ -214,7 +214,7 @@ class Turn:
     def _resolved(self, sampling: SamplingOptions) -> SamplingParams:
         model = self._model
         params = resolve(sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size)
-        return replace(params, top_logprobs=self._alternatives)
+        return replace(params, top_logprobs=self._alternatives, stop_ids=model.stop_ids)
 
     def _replay(self) -> None:
         """Put the splitter where a continued reply left off, and its message's texts exactly to that."""
@@ -224,7 +224,7 @@ class Turn:
             close = self._model.tokenizer.think_close
             if self._splitter.part == "thinking" and close is not None:
                 message.token_ids = [close, *self._model.tokenizer.encode("\n\n"), *message.token_ids]
-        message.thinking = message.content = ""
+        message.thinking, message.content, message.tool_calls = "", "", ()
         self._write([self._splitter.push(token) for token in message.token_ids])
 
     def _take(self, token: Token) -> tuple[Part, str]:
@@ -244,6 +244,7 @@ class Turn:
         answer = "".join(text for part, text in pieces if part == "answer")
         self.message.thinking += thinking
         self.message.content += answer
+        self.message.tool_calls = self._splitter.calls
         return thinking, answer
 
     def _finish(self, generation: Generation) -> None:
@@ -264,7 +265,7 @@ class Turn:
             if limit is not None and stats is not None and stats.new_tokens >= limit:
                 return f"cut short: the reply reached its limit of {limit} tokens"
             return f"cut short: the context of {self._model.context} tokens is full"
-        if finish_reason == "stop" and not self.message.content:
+        if finish_reason == "stop" and not self.message.content and not self.message.tool_calls:
             return "the model ended its reply without an answer"
         return None
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from qwen3_chat.app import streams
 from qwen3_chat.app.chat.errors import SettingsError
@@ -35,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = build_parser().parse_args(argv)
     found = {part: list(look()) for part, look in PARTS.items()}
     if (path := arguments.model or _model_of_settings()) is not None:
-        found["files"].append(model(Path(path)))
+        found["files"].append(model(path))
     bad = sum(finding.state == "wrong" for findings in found.values() for finding in findings)
     if arguments.json:
         parts = {part: [asdict(finding) for finding in findings] for part, findings in found.items()}

@@ -31,12 +31,16 @@ def files() -> Iterator[Finding]:
     yield _history(database_path())
 
 
-def model(path: Path) -> Finding:
-    """Whether a checkpoint can be read, and whether it fits into memory."""
+def model(name: str) -> Finding:
+    """Whether a checkpoint can be read, and whether it fits into memory. The hub is not asked."""
+    from qwen3_chat.app.chat.hub import HubName, find
     from qwen3_chat.app.chat.memory import available_bytes, plan
     from qwen3_chat.app.chat.model import preflight
     from qwen3_chat.app.chat.options import EngineOptions
 
+    path = find(name)
+    if isinstance(path, HubName):
+        return note("model", f"{path}: is not on this machine; as a name on the hub it is downloaded when it is opened")
     try:
         preflight(path)
         from qwen3_chat.models.source import open_model

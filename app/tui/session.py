@@ -58,6 +58,7 @@ class Session:
         try:
             if self.options.must_think:
                 model.check_thinking(self.options.thinking)
+            model.use_tools(self.options.tools)
         except OptionError:
             model.close()
             raise
@@ -124,7 +125,7 @@ class Session:
     def _start(self, old: ChatModel | None, place: Path | HubName) -> None:
         from qwen3_chat.app.chat.replacement import Replacement
 
-        self.replacement, self.place = Replacement(old, place, self.options.engine), place
+        self.replacement, self.place = Replacement(old, place, self.options), place
         self.loader = Loader(self.replacement.load)
         self.loader.start()
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SHORTEST = 0.1  # s between two flushes: words flow, and decoding, which waits for its slowest thread, loses little
 _FOLDED = 0.2  # s between two flushes of folded thinking, of which only the time and the tokens are shown
+_CALLING = "writing a call"
 _SHARE = 5.0  # a flush that cost t is followed by this many t of quiet: at most a sixth of one core
 
 
@@ -58,6 +59,9 @@ class ReplyStream:
             return True
         if self.turn.phase == "prefill":
             self._show_prefill()
+        elif self.turn.phase == "tool_call" and self.entry.waiting != _CALLING:
+            self.entry.waiting = _CALLING
+            self.entry.changed()
         elif self._due and self._shown(self.entry):
             self._flush()
         return False

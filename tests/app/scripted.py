@@ -16,7 +16,7 @@ from qwen3_chat.models.config import GenerationDefaults
 from qwen3_chat.models.errors import Qwen3Error
 
 SPECIAL = {"<|im_start|>": 1, "<|im_end|>": 2}
-MARKS = {"<think>": 3, "</think>": 4}
+MARKS = {"<think>": 3, "</think>": 4, "<tool_call>": 5, "</tool_call>": 6}
 FIRST_BYTE = 16
 VOCAB = FIRST_BYTE + 256
 STOP = SPECIAL["<|im_end|>"]
@@ -75,7 +75,7 @@ class ScriptedDetokenizer:
 class ScriptedTemplate:
     """ChatML. Its `mode` is how the model thinks."""
 
-    is_fallback = False
+    is_fallback = is_completion = False
 
     def __init__(self, mode: ThinkingMode = "switch") -> None:
         self.mode = mode
@@ -87,8 +87,10 @@ class ScriptedTemplate:
         *,
         add_generation_prompt: bool = True,
         enable_thinking: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> str:
-        text = "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in messages)
+        text = f"tools: {list(tools)}\n" if tools else ""
+        text += "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in messages)
         if add_generation_prompt:
             text += "<|im_start|>assistant\n"
             if self.mode == "always":
@@ -98,9 +100,14 @@ class ScriptedTemplate:
         return text
 
     def encode(
-        self, messages: Sequence[Mapping[str, str]], tokenizer: ScriptedTokenizer, *, enable_thinking: bool = True
+        self,
+        messages: Sequence[Mapping[str, str]],
+        tokenizer: ScriptedTokenizer,
+        *,
+        enable_thinking: bool = True,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> list[int]:
-        ids: list[int] = []
+        ids = tokenizer.encode(f"tools: {list(tools)}\n") if tools else []
         for message in messages:
             ids += tokenizer.encode(f"<|im_start|>{message['role']}\n")
             ids += [FIRST_BYTE + byte for byte in message["content"].encode()]  # no mark is made of what people write

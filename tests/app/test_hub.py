@@ -19,6 +19,7 @@ from qwen3_chat.app.chat.hub import HubName, fetch, find, obtain
 from qwen3_chat.app.chat.hub.download import Download, Step
 from qwen3_chat.app.chat.hub.name import parse
 from qwen3_chat.app.chat.model import ChatModel
+from qwen3_chat.app.cli import main
 from qwen3_chat.engine import Cancelled
 from qwen3_chat.models.checkpoint import Checkpoint
 
@@ -259,6 +260,13 @@ code = main()
 print("imported" if "huggingface_hub" in sys.modules else "not imported", file=sys.stderr)
 sys.exit(code)
 """
+
+
+def test_the_doctor_asks_nobody(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--model", NAME, "--json"])
+    told = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["files"]}
+    assert (told["model"]["state"], hub.asked) == ("note", [])
+    assert "is downloaded when it is opened" in told["model"]["what"]
 
 
 def command(*arguments: str, hub: Hub, cache: Path) -> subprocess.CompletedProcess[str]:

@@ -104,6 +104,7 @@ def test_json_is_one_object_with_everything(run: Run, capsys: pytest.CaptureFixt
     assert 0 <= record.pop("seed") < 2**32  # drawn, and shown so that the reply can be had again
     assert record == {
         "answer": "Hé",
+        "tool_calls": [],
         "thinking": "Hm.",
         "finish_reason": "stop",
         "prompt_tokens": 21,

@@ -12,6 +12,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from qwen3_chat.app.chat.conversation import Message, ReplyStats
+from qwen3_chat.app.chat.tools import ToolCall
 from qwen3_chat.app.chat.trace import TokenTrace, unpack_ids
 
 __all__ = [
@@ -41,14 +42,17 @@ def fact_values(message: Message) -> tuple[Any, ...]:
 def facts_of(message: Message) -> dict[str, Any]:
     """The facts as JSON values."""
     facts = dict(zip(_FACTS, fact_values(message), strict=True))
-    return facts | {"stats": None if message.stats is None else asdict(message.stats)}
+    stats = None if message.stats is None else asdict(message.stats)
+    return facts | {"stats": stats, "tool_calls": [asdict(call) for call in message.tool_calls]}
 
 
 def message_of(columns: Mapping[str, Any], facts: Mapping[str, Any], trace: TokenTrace) -> Message:
     """The message of these values; facts that this program does not know are left out."""
     known = {name: value for name, value in facts.items() if name in _FACTS}
     stats = known.get("stats")
-    return Message(**columns, **known | {"stats": None if stats is None else ReplyStats(**stats)}, trace=trace)
+    known["stats"] = None if stats is None else ReplyStats(**stats)
+    known["tool_calls"] = tuple(ToolCall(**call) for call in known.get("tool_calls", ()))
+    return Message(**columns, **known, trace=trace)
 
 
 def message_of_row(row: Mapping[str, Any]) -> Message:

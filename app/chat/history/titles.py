@@ -41,7 +41,7 @@ def tidy(text: str) -> str | None:
 
 def can_entitle(model: ChatModel) -> bool:
     """Whether the model is worth asking."""
-    return not model.is_demo and not model.thinks(False)
+    return not model.is_demo and not model.completes and not model.thinks(False)
 
 
 class TitleRequest:

@@ -49,6 +49,7 @@ class Loading(Part):
         header.model, header.details = self.session.place.name, "loading"
         if welcome := self._welcome:
             welcome.show_folder(str(self.session.place))
+        self.chat.forget_figures()
         self.chat.refresh_meters()
 
     def introduce(self) -> None:
@@ -62,7 +63,7 @@ class Loading(Part):
         header.model, header.details = model.name, f"{engine.weights} · {devices}"
         if welcome := self._welcome:
             weights = f"{engine.weights} {format.size(engine.memory().weights)}"
-            welcome.show_ready(ModelFacts(model.name, weights, devices, model.context, model.is_demo))
+            welcome.show_ready(ModelFacts(model.name, weights, devices, model.context, model.is_demo, model.completes))
         self.chat.refresh_meters()
         self.chat.budget_line.measure()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qwen3_chat.app.chat.errors import SettingsError
 from qwen3_chat.app.chat.hub import HubName, find
-from qwen3_chat.app.chat.model import preflight
+from qwen3_chat.app.chat.model import COMPLETES, preflight
 from qwen3_chat.app.chat.recent import RecentModels
 from qwen3_chat.app.settings.config_file import Config
 from qwen3_chat.app.tui import format
@@ -84,7 +84,7 @@ class Switching(Part):
             size = format.size(engine.memory().weights)
             context = format.exact(model.context)
             what = f"{model.name} goes on: {engine.weights} {size}, {context} tokens of context"
-            await self.transcript.add(Note("info", what))
+            await self.transcript.add(Note("info", what, COMPLETES if model.completes else ""))
 
     @property
     def _has_history(self) -> bool:

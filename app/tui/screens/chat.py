@@ -186,7 +186,7 @@ class ChatScreen(Screen[None]):
         self.sending.take_back_all()
         self.session.restart(conversation)
         self.following.forget()
-        self._meters.forget()
+        self.forget_figures()
         self.choices.show_system()
         self.query_one(FindBar).close()
         await self.transcript.clear()
@@ -245,6 +245,10 @@ class ChatScreen(Screen[None]):
             self.refresh_meters()
         if self._ticks % _PANEL_TICKS == 0:
             self.refresh_panel()
+
+    def forget_figures(self) -> None:
+        """What was measured so far was another chat's, or another model's."""
+        self._meters.forget()
 
     def refresh_meters(self) -> None:
         """Show in the lines above and below the chat how things are now."""

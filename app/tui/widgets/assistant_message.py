@@ -1,4 +1,4 @@
-"""A reply: thinking that folds, the answer as Markdown, and what the engine measured."""
+"""A reply: thinking that folds, the answer as Markdown, calls of tools, and what the engine measured."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from textual.strip import Strip
 
 from qwen3_chat.app.chat.conversation import Message, ReplyStats
 from qwen3_chat.app.tui import format
+from qwen3_chat.app.tui.render.calls import call_lines, call_text
 from qwen3_chat.app.tui.render.flow import GrowingText, flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.strips import DECORATION
@@ -42,7 +43,7 @@ class AssistantMessage(Entry):
         self._thinking = GrowingText("│ ", "muted")
         self._thinking.append(message.thinking)
         self._answer: GrowingMarkdown | None = None
-        self._thinking_line: int | None = None  # where the fold line is, for the mouse
+        self._fold_lines: set[int] = set()  # where a click folds and unfolds
         if message.content:
             self._append_answer(message.content)
 
@@ -68,13 +69,13 @@ class AssistantMessage(Entry):
 
     @property
     def sources(self) -> Sequence[str]:
-        """Thinking and answer."""
-        return self.message.thinking, self.message.content
+        """Thinking, answer, and what its calls say."""
+        return self.message.thinking, self.message.content, *(call_text(call) for call in self.message.tool_calls)
 
     @property
     def copy_text(self) -> str:
-        """The answer's Markdown source, without the thinking."""
-        return self.message.content
+        """The answer's Markdown source, without the thinking; of a reply without one, its calls."""
+        return self.message.content or "\n".join(call_text(call) for call in self.message.tool_calls)
 
     def append(self, thinking: str, answer: str, stats: ReplyStats | None) -> None:
         """What came since the last call. Folded thinking is kept, not rendered."""
@@ -85,8 +86,8 @@ class AssistantMessage(Entry):
         self.changed()
 
     def unfold(self, source: int) -> bool:
-        """Show the thinking, if it is that."""
-        hidden = source == 0 and not self.unfolded
+        """Show the thinking or a call's arguments, if it is that."""
+        hidden = source != 1 and not self.unfolded
         if hidden:
             self.toggle_thinking()
         return hidden
@@ -105,8 +106,8 @@ class AssistantMessage(Entry):
         self._answer.append(text)
 
     def toggle_thinking(self) -> None:
-        """Fold or unfold."""
-        if self.message.thinking:
+        """Fold or unfold, with the arguments of calls."""
+        if self.message.thinking or self.message.tool_calls:
             self.unfolded = not self.unfolded
             self.changed()
 
@@ -115,8 +116,8 @@ class AssistantMessage(Entry):
         self.toggle_thinking()
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the fold line toggles it."""
-        if event.y == self._thinking_line and not self.screen.selections:
+        """A click on a fold line toggles it."""
+        if event.y in self._fold_lines and not self.screen.selections:
             self.toggle_thinking()
 
     def build(self, palette: Palette, width: int) -> list[Strip]:
@@ -124,9 +125,9 @@ class AssistantMessage(Entry):
         blank = Strip.blank(width)
         strips = self._heading(palette, width)
         heading = len(strips)
-        self._thinking_line = None
+        self._fold_lines = set()
         if self.message.thinking:
-            self._thinking_line = heading
+            self._fold_lines.add(heading)
             strips += flow_strips(self._fold_line(palette, width), palette, width)
             if self.unfolded:
                 thinking = self._thinking.strips(palette, width)
@@ -139,8 +140,14 @@ class AssistantMessage(Entry):
             self._source_lines[1] = range(len(strips), len(strips) + len(done) + len(tail))
             strips += done
             strips += _with_caret(tail, palette) if streaming else tail
-        elif streaming and len(strips) == heading:
+        elif streaming and len(strips) == heading and not self.message.tool_calls:
             strips += flow_strips(Text(self.waiting, Style(color=palette.muted, italic=True)), palette, width)
+        for place, call in enumerate(self.message.tool_calls, 2):
+            lines = flow_strips(call_lines(call, palette, width, unfolded=self.unfolded), palette, width)
+            strips += [blank] if len(strips) > heading and place == 2 else []
+            self._fold_lines.add(len(strips))
+            self._source_lines[place] = range(len(strips), len(strips) + len(lines))
+            strips += lines
         if not streaming:
             footer = self._footer(palette, signed=bool(strips))
             strips += [blank] if strips else []
@@ -153,7 +160,8 @@ class AssistantMessage(Entry):
 
     def _fold_line(self, palette: Palette, width: int) -> Text:
         text = Text("▾ " if self.unfolded else "▸ ", Style(color=palette.accent))
-        thinking_now = self.message.state == "streaming" and not self.message.content
+        said = self.message.content or self.message.tool_calls
+        thinking_now = self.message.state == "streaming" and not said
         parts = ["thinking" if thinking_now else "thought"]
         if self.stats is not None:
             if self.stats.thinking_s:

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.render.palette import Palette
 
-Activity = Literal["loading", "failed", "ready", "prefill", "thinking", "answer"]
+Activity = Literal["loading", "failed", "ready", "prefill", "thinking", "answer", "tool_call"]
 _METER = 10  # cells
 _SPARK = 8  # cells
 
@@ -74,8 +74,11 @@ def _speed(status: Status, palette: Palette, spark: bool) -> Text:
         "prefill": palette.warning,
         "thinking": palette.accent,
         "answer": palette.success,
+        "tool_call": palette.success,
     }[status.activity]
-    word = {"prefill": "reading", "answer": "writing", "failed": "no model"}.get(status.activity, status.activity)
+    word = {"prefill": "reading", "answer": "writing", "tool_call": "calling", "failed": "no model"}.get(
+        status.activity, status.activity
+    )
     dot = "✗" if status.activity == "failed" else "●" if status.beat else "○"
     text = Text.assemble((f"{dot} {word}", Style(color=colour)))
     if status.detail:

@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
+from qwen3_chat.app.chat.model import COMPLETES
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.loader import Stage
@@ -35,6 +36,7 @@ class ModelFacts:
     devices: str
     context: int  # tokens
     is_demo: bool
+    completes: bool  # instead of answering
 
 
 class Welcome(Entry):
@@ -94,6 +96,8 @@ class Welcome(Entry):
                 way = f"{key} opens another" if (key := self._keymap.shown("chat.model")) else "/model opens another"
                 demo = f"This is the small bundled demo model. For real answers: {way}\n"
                 text.append(demo, Style(color=palette.warning))
+            if facts.completes:
+                text.append(f"{COMPLETES}\n", Style(color=palette.warning))
         else:
             text.append(f"{self._folder}\n", muted)
             if not self._failed:
@@ -114,6 +118,7 @@ class Welcome(Entry):
             [("/", "commands"), ("@", "attaches a file"), (shown("cursor.previous"), "edit, retry, copy messages")],
             [
                 (shown("view.help"), "all keys"),
+                (shown("chat.model"), "another model"),
                 (shown("turn.sampling"), "sampling"),
                 (shown("view.engine"), "a look into the engine"),
             ],

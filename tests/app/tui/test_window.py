@@ -77,6 +77,14 @@ def test_the_reason_of_a_failed_load_outlives_the_window(monkeypatch: pytest.Mon
         tui.run(ChatOptions(model=tmp_path), Settings())
 
 
+async def test_an_empty_chat_says_that_a_base_model_does_not_answer() -> None:
+    made = scene()
+    made.model.template.is_completion = True
+    app = window(made)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(pilot, lambda: "it goes on with your text instead of answering" in screen_text(app))
+
+
 async def test_150_messages_are_150_widgets() -> None:
     app = window(scene(Line("- a list\n- that **streams**\n\nand", "wait"), context=1 << 14))
     history = Conversation()
