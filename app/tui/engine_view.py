@@ -82,6 +82,7 @@ class EngineView:
     read_speed: float | None  # bytes/s that decoding the newest reply has read
     memory_speed: float | None  # bytes/s that the machine can read; None: not measured yet, or read by a GPU
     on_cpu: bool
+    experts: tuple[tuple[int, ...], ...] = ()  # [layers][experts]: tokens that each met in decoding; () if dense
 
     @property
     def layer_totals(self) -> tuple[float, ...]:
@@ -139,6 +140,7 @@ def look(
         read_speed=read_speed(reply.stats, memory.weights_per_step, memory.kv_bytes_per_token),
         memory_speed=memory_speed,
         on_cpu=on_cpu(engine),
+        experts=tuple(map(tuple, profile.expert_tokens.tolist())),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoints import make_checkpoint, random_weights, write_weights
+from checkpoints import ExpertShape, make_checkpoint, random_weights, write_weights
 from processes import COMMAND, LIMIT_S, run
 
 ROOMY = 2**31 - 1  # positions: no memory holds the keys and values of so many
@@ -144,10 +144,11 @@ def test_every_engine_flag_answers(chat_checkpoint: Path, flags: tuple[str, ...]
         {"dtype": "float16", "lm_head": "repeat"},
         {"dtype": "bfloat16", "tied": False, "shards": 2},
         {"dtype": "float16", "spelling": "transformers5", "heads": 8, "kv_heads": 1},
+        {"dtype": "bfloat16", "experts": ExpertShape(dense_layers=(1,))},
     ],
     ids=str,
 )
-def test_any_dense_folder_answers(checkpoint: Callable[..., Path], shape: dict[str, Any]) -> None:
+def test_any_folder_answers(checkpoint: Callable[..., Path], shape: dict[str, Any]) -> None:
     folder = checkpoint(tokenizer=True, **shape)
     assert ask("--model", str(folder), "-p", "Hi", "--max-tokens", "4")["new_tokens"] > 0
 

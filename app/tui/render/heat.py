@@ -26,7 +26,7 @@ _SHORT = {
     "down_residual": "down",
     "all_reduce": "sync",
 }
-_HEIGHTS = "▁▂▃▄▅▆▇█"
+HEIGHTS = "▁▂▃▄▅▆▇█"
 _WIDEST = 4  # cells of one layer in the strip
 _LABEL = 5  # cells for a verb's name
 _CELL = 6  # cells of one figure in the map
@@ -51,14 +51,14 @@ def heat_strip(
     columns = list(zip(*layers, strict=True))
     room = max(1, width - _LABEL - 1 - 5)
     hottest = max((max(column) for column in columns), default=0.0)
-    styles, wide = _scale(palette), max(1, min(_WIDEST, room // max(1, len(layers))))
+    styles, wide = heat_styles(palette), max(1, min(_WIDEST, room // max(1, len(layers))))
     lines = []
     for verb, column in zip(verbs, columns, strict=True):
         if not any(column) and hottest:
             continue
         line = Line((f"{short_name(verb):<{_LABEL}} ", muted))
-        for step, count in runs([_step(value, hottest) for value in fold(column, room)]):
-            line.add(_HEIGHTS[step] * count * wide, styles[step])
+        for step, count in runs([heat_step(value, hottest) for value in fold(column, room)]):
+            line.add(HEIGHTS[step] * count * wide, styles[step])
         lines.append(line.upto(width - 5).add(f"{format.percent(sum(column), step_ns):>5}", Style.null()))
     return lines
 
@@ -73,7 +73,7 @@ def heat_map(
 ) -> list[Line]:
     """A line per layer: the time of each verb in µs, the whole layer's, and how that was before; then the shares."""
     muted, plain = Style(color=palette.muted), Style(color=palette.foreground)
-    styles = [style + Style(bold=at >= 6) for at, style in enumerate(_scale(palette))]
+    styles = [style + Style(bold=at >= 6) for at, style in enumerate(heat_styles(palette))]
     used = [at for at, column in enumerate(zip(*layers, strict=True)) if any(column)] or list(range(len(verbs)))
     hottest = max((layer[at] for layer in layers for at in used), default=0.0)
     past = min(_HISTORY, max(0, width - 3 - len(used) * _CELL - _TOTAL - 2))
@@ -87,7 +87,7 @@ def heat_map(
         line = Line((f"{number:>2} ", muted))
         for at in used:
             figure = f"{layer[at] / 1e3:.0f}" if hottest else format.UNKNOWN
-            line.add(f"{figure:>{_CELL}}", styles[_step(layer[at], hottest)])
+            line.add(f"{figure:>{_CELL}}", styles[heat_step(layer[at], hottest)])
         line.add(f"{format.milliseconds(sum(layer)) if hottest else format.UNKNOWN:>{_TOTAL}}", plain)
         if past >= 6:
             samples = [sample[number] for sample in history if number < len(sample)]
@@ -119,12 +119,12 @@ def runs(values: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _step(value: float, hottest: float) -> int:
+def heat_step(value: float, hottest: float) -> int:
     """0 .. 7."""
     return min(7, int(8 * value / hottest)) if hottest else 0
 
 
-def _scale(palette: Palette) -> list[Style]:
+def heat_styles(palette: Palette) -> list[Style]:
     """A style for each height, cold to hot."""
     cold, warm, hot = Style(color=palette.faint), Style(color=palette.secondary), Style(color=palette.warning)
     return [cold, cold, warm, warm, warm, hot, hot, Style(color=palette.error)]

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.engine_view import EngineView, KvView, Segment
+from qwen3_chat.app.tui.render.expert_map import busiest_share, expert_map
 from qwen3_chat.app.tui.render.heat import MAP_WIDTH, heat_map, heat_strip
 from qwen3_chat.app.tui.render.line import Line, fit, flow
 from qwen3_chat.app.tui.render.palette import Palette
@@ -117,6 +118,7 @@ def panel_lines(view: EngineView, palette: Palette, width: int, height: int) -> 
             [_heading("engine", palette), *_reply(view, palette, width, brief=not messages)],
             _kv(view.kv, palette, width, messages),
             _layers(view, palette, width),
+            _experts(view, palette, width) if view.experts and messages else [],
             _devices(view, palette, width) if len(view.devices) > 1 else [],
         ]
         lines = []
@@ -279,6 +281,15 @@ def _layers(view: EngineView, palette: Palette, width: int) -> list[Line]:
         _row("slowest", f"layer {slowest}", palette, f", {format.milliseconds(totals[slowest])}"),
         _row("probe", f"{100 * view.probe_share:.2g}%", palette, " of a step is its own cost"),
     ]
+
+
+def _experts(view: EngineView, palette: Palette, width: int) -> list[Line]:
+    """Where the decoded tokens went."""
+    lines = expert_map(view.experts, palette, width)
+    if not lines:
+        return []
+    detail = f"{len(view.experts[0])} a layer, the busiest at {busiest_share(view.experts):.1f} x its share"
+    return [_heading("experts", palette, detail), *lines]
 
 
 def _longest_first(item: tuple[str, float]) -> float:

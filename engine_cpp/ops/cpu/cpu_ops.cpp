@@ -122,12 +122,12 @@ void CpuOps::all_reduce_sum(Buffer& hidden, Communicator& comm) {
     comm.all_reduce_sum({buffer.row(0), static_cast<size_t>(batch_->ntok() * buffer.columns())});
 }
 
-CpuOps::Activations CpuOps::activations(const Buffer& x, int64_t tokens) {
+CpuOps::Activations CpuOps::activations(const Buffer& x, int64_t tokens, int64_t few) {
     const auto& from = static_cast<const CpuBuffer&>(x);
     Activations rows{from.row(0), from.columns(), tokens, {}};
     if (!is_integer(shape_.weights)) return rows;
     rows.quantized = quantized_.view(from.columns());
-    for_rows(tokens, [&](int64_t i) { quantized_.quantize(kernels_, from.row(i), from.columns(), i); });
+    for_rows(tokens, [&](int64_t i) { quantized_.quantize(kernels_, from.row(i), from.columns(), i); }, few);
     return rows;
 }
 

@@ -94,7 +94,7 @@ private:
     };
 
     // A buffer's rows, and RMSNorm of some rows of hidden.
-    Activations activations(const Buffer& x, int64_t tokens);
+    Activations activations(const Buffer& x, int64_t tokens, int64_t few = 1);
     Activations normalised(const Buffer& hidden, const Vector& norm, std::span<const int32_t> rows);
     // y of the panels in range; the kernel that fits the matrix's type.
     void multiply(const Activations& x, const Product& product, Range panels) const;
@@ -102,13 +102,13 @@ private:
     void multiply_all(const Activations& x, std::span<const Product> products);
 
     Range share(int64_t total, int thread) const { return split(total, 1, thread, pool_.threads()); }
-    // fn(row) for all rows, divided among the threads; one row is not worth waking them.
+    // fn(row) for all rows, divided among the threads, which a few short rows are not worth waking.
     template <class Fn>
-    void for_rows(int64_t rows, Fn&& fn) {
+    void for_rows(int64_t rows, Fn&& fn, int64_t few = 1) {
         auto some = [&](Range mine) {
             for (int64_t i = mine.begin; i < mine.end; ++i) fn(i);
         };
-        if (rows <= 1) return some({0, rows});
+        if (rows <= few) return some({0, rows});
         pool_.run([&](int thread) { some(share(rows, thread)); });
     }
 

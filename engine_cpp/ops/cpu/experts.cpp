@@ -69,10 +69,7 @@ void CpuOps::norm_route(const Buffer& hidden, const Vector& norm, const Matrix& 
         else
             std::memcpy(expert_x_->row(pair), normed_->row(token), static_cast<size_t>(d) * sizeof(float));
     };
-    if (x.tokens == 1)  // a few rows are not worth waking the threads
-        for (int64_t pair = 0; pair < routing_.pairs(); ++pair) gather(pair);
-    else
-        for_rows(routing_.pairs(), gather);
+    for_rows(routing_.pairs(), gather, shape_.meta.experts.per_token);
 }
 
 void CpuOps::experts_gate_up_silu(std::span<const Expert> experts, Buffer& act) {
@@ -102,7 +99,7 @@ void CpuOps::experts_gate_up_silu(std::span<const Expert> experts, Buffer& act) 
 }
 
 void CpuOps::experts_down_residual(const Buffer& act, std::span<const Expert> experts, bool residual, Buffer& hidden) {
-    const Activations all = activations(act, routing_.pairs());
+    const Activations all = activations(act, routing_.pairs(), shape_.meta.experts.per_token);
     const auto& to = static_cast<CpuBuffer&>(hidden);
     const int64_t panels = packed(experts.front().down).panels();
     pool_.run([&](int thread) {  // every thread adds up its columns, expert by expert: in one order for every token

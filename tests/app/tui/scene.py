@@ -82,6 +82,7 @@ class WindowEngine(ScriptedEngine):
             layer_verbs=LAYER_VERBS,
             layer_ns=layers if started else np.zeros((0, 0, len(LAYER_VERBS)), np.int64),
             device_ns=np.array([[1_000, 2_000, 180_000, 9_000]]) if started else np.zeros((0, 4), np.int64),
+            expert_tokens=np.zeros((0, 0), np.int64),
             probe_share=0.004,
             other_ns={"embed": 2_000, "norm_head": 180_000, "sample": 9_000} if started else {},
             step_ns=1_600_000 if started else 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from qwen3_chat.app.chat.turn import Turn
 from qwen3_chat.app.tui.engine_view import EngineView, KvView, Segment, percentile, read_speed, segments_of
 from qwen3_chat.app.tui.loader import Loader
 from qwen3_chat.app.tui.meters import Meters
+from qwen3_chat.app.tui.render.expert_map import bounds, busiest_share, expert_map
 from qwen3_chat.app.tui.render.heat import fold, heat_map, heat_strip
 from qwen3_chat.app.tui.render.palette import DARK, Palette
 from qwen3_chat.app.tui.session import Session
@@ -178,10 +180,34 @@ def test_the_map_has_every_figure() -> None:
     assert [line[5] for line in lines[1:3]] == ["██", "▅█"]
 
 
+EXPERTS = ((0, 0, 0, 0), (8, 0, 4, 0), (0, 8, 4, 0))  # the first layer is dense
+
+
+def test_the_map_of_experts_shows_where_tokens_went() -> None:
+    assert [line.text for line in expert_map(EXPERTS, PALETTE, 30)] == ["    1 █▁▅▁", "    2 ▁█▅▁"]
+    assert [line.text for line in expert_map(EXPERTS, PALETTE, 8)] == ["    1 █▅", "    2 █▅"]  # two share a cell
+    assert busiest_share(EXPERTS) == pytest.approx(8 / 12 * 4)
+    assert expert_map(((0, 0),), PALETTE, 30) == [] and busiest_share(()) == 0
+
+
+def test_many_layers_share_a_line() -> None:
+    lines = [line.text for line in expert_map(((3,) * 128,) * 48, PALETTE, 70)]
+    assert [line.split()[0] for line in lines] == [f"{at}-{at + 5}" for at in range(0, 48, 6)]
+    assert {line.split()[1] for line in lines} == {"█" * 64}
+    assert bounds(3, 8) == [0, 1, 2, 3]
+
+
+def test_the_panel_has_experts_where_the_model_does() -> None:
+    picture = dataclasses.replace(view(), experts=EXPERTS)
+    words = "\n".join(line.text for line in panel_lines(picture, PALETTE, 60, 40))
+    assert "4 a layer, the busiest at 2.7 x its share" in words
+    assert "experts" not in "".join(line.text for line in panel_lines(view(), PALETTE, 60, 40))
+
+
 @pytest.mark.parametrize(("width", "height"), [(20, 10), (38, 18), (44, 34), (66, 54)])
 def test_the_panel_fits_its_width(width: int, height: int) -> None:
     segments = tuple(Segment("user" if at % 2 else "assistant", 9 - at, at) for at in range(10))
-    for picture in (view(), view(segments, "question 1 is another")):
+    for picture in (view(), view(segments, "question 1 is another"), dataclasses.replace(view(), experts=EXPERTS)):
         for line in panel_lines(picture, PALETTE, width, height):
             assert line.strip(width).cell_length == width
 
