@@ -1,0 +1,23 @@
+"""Paints what has changed, and no more.
+
+Textual's compositor asks every visible widget for all of its lines whatever has changed. While a reply is written that
+happens ten times a second for a line or two, and costs more than all the rest of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual._compositor import Compositor  # no public name leads to it
+from textual.geometry import Region
+from textual.strip import Strip
+
+
+class RowCompositor(Compositor):
+    """Asks for the rows that are painted, and only the widgets that have some."""
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        rows = self.size.region if crop is None else Region(0, crop.y, self.size.width, crop.height)
+        for widget, (region, clip) in self.visible_widgets.items():
+            if seen := region.intersection(clip).intersection(rows):
+                yield region, clip.intersection(rows), widget.render_lines(seen.translate(-region.offset))
