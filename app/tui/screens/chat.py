@@ -59,7 +59,7 @@ _TICK = 1 / 20  # s; the timer that drains the engine
 _CALM_TICK = 1 / 10  # while a reply goes on: each waking takes from the engine, which waits for its slowest thread
 _CALM_AFTER = 20  # ticks of a reply
 _STATUS_TICKS = 4  # the status line changes five times a second
-_CALM_TICKS = 10  # and twice while a reply goes on; the engine panel always does
+_CALM_TICKS = 10  # and twice while a reply goes on; the engine panel half as often
 _BEAT_TICKS = 10  # the activity dot
 
 
@@ -244,7 +244,7 @@ class ChatScreen(Screen[None]):
         calm = before // _CALM_TICKS != self._ticks // _CALM_TICKS
         if calm or (count == 1 and before // _STATUS_TICKS != self._ticks // _STATUS_TICKS):
             self.refresh_meters()
-        if calm:
+        if calm and (count == 1 or self._ticks // _CALM_TICKS % 2 == 0):
             self.refresh_panel()
 
     def _settle_pace(self, count: int) -> None:
