@@ -16,6 +16,7 @@ from qwen3_chat.models.errors import Qwen3Error
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.conversation import ReplyStats
     from qwen3_chat.app.chat.turn import Turn
+    from qwen3_chat.app.tui.loader import Stage
     from qwen3_chat.app.tui.session import Session
 
 _SAMPLES = 60  # of the speed
@@ -157,8 +158,7 @@ class Meters:
         if session.model is None:
             if not session.loader.running and session.loader.error is not None:
                 return "failed", ""
-            stage = session.loader.stage
-            return "loading", format.percent(stage.done, stage.total) if stage is not None and stage.total else "…"
+            return "loading", _progress(session.loader.stage)
         turn = session.turn
         if turn is None or turn.done or turn.phase == "done":
             return "ready", ""
@@ -166,6 +166,14 @@ class Meters:
             done, total = turn.prefill
             return "prefill", f"{format.short(done)}/{format.short(total)}" if total else ""
         return turn.phase, ""
+
+
+def _progress(stage: Stage | None) -> str:
+    """How far a load is; warming up is one step, not bytes."""
+    if stage is None or stage.total == 0:
+        return "…"
+    share = format.percent(stage.done, stage.total)
+    return f"{share} of {format.size(stage.total)}" if stage.total > 1 else share
 
 
 def _cut(messages: tuple[Span, ...], count: int) -> tuple[Span, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.conversation import Conversation, Message
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.hub import HubName, obtain
 from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
 from qwen3_chat.app.tui.keeper import Keeper
 from qwen3_chat.app.tui.loader import Loader, ProgressCallback
@@ -34,7 +35,7 @@ class Session:
     def __init__(self, options: ChatOptions, loader: Loader | None = None, opened: Opened | None = None) -> None:
         """`opened`: the chat to begin with, and where it is saved. `loader` replaces the loading, for tests."""
         self.options = options
-        self.folder = options.model  # where the model is, or will be loaded from
+        self.place = options.model  # where the model is, or will come from
         self.loader = loader or Loader(self._load)
         self.replacement: Replacement | None = None  # the change of models that runs
         self.model: ChatModel | None = None
@@ -53,7 +54,7 @@ class Session:
     def _load(self, progress: ProgressCallback) -> ChatModel:
         from qwen3_chat.app.chat.model import ChatModel
 
-        model = ChatModel.load(self.options.model, self.options.engine, progress)
+        model = ChatModel.load(obtain(self.options.model, progress), self.options.engine, progress)
         wish = self.options.thinking
         if wish is not None and model.thinks(wish) != wish:
             model.close()
@@ -99,14 +100,14 @@ class Session:
 
     def adopt(self, model: ChatModel) -> None:
         """The loader is done: this is the model."""
-        self.model, self.folder, self.replacement = model, model.path, None
+        self.model, self.place, self.replacement = model, model.path, None
         self._cache = model.new_cache()
         self.rest()
 
-    def replace_model(self, path: Path) -> None:
+    def replace_model(self, place: Path | HubName) -> None:
         """Load another model for this conversation. Only after `wake`, or where there is no model."""
         self.keeper.before_reply(self.conversation)
-        self._start(self._lay_down(), path)
+        self._start(self._lay_down(), place)
 
     def model_before(self) -> bool:
         """The change of models has failed: take the old one again, or load it again. False: there is none."""
@@ -119,10 +120,10 @@ class Session:
             self._start(None, failed.before)
         return True
 
-    def _start(self, old: ChatModel | None, path: Path) -> None:
+    def _start(self, old: ChatModel | None, place: Path | HubName) -> None:
         from qwen3_chat.app.chat.replacement import Replacement
 
-        self.replacement, self.folder = Replacement(old, path, self.options.engine), path
+        self.replacement, self.place = Replacement(old, place, self.options.engine), place
         self.loader = Loader(self.replacement.load)
         self.loader.start()
 

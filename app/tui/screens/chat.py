@@ -120,7 +120,7 @@ class ChatScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Draw first, then load."""
-        self.query_one(HeaderLine).model = self.session.folder.name
+        self.query_one(HeaderLine).model = self.session.place.name
         self.choices.show_system()
         self.prompt.area.take_waiting = self.sending.take_back
         await self.show_path()
@@ -223,7 +223,7 @@ class ChatScreen(Screen[None]):
         """Make the transcript show the active path; in an empty chat, which model this is."""
         await self.transcript.show(self.session.conversation.path())
         if not self.transcript.entries:
-            await self.transcript.add(Welcome(str(self.session.folder), self.keymap))
+            await self.transcript.add(Welcome(str(self.session.place), self.keymap))
             self.model_load.introduce()
         annotate(self.transcript, self.session.conversation)
         self.messages.moved()
