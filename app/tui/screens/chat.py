@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.conversation import Conversation
 
 _TICK = 1 / 20  # s; the timer that drains the engine
-_CALM_TICK = 1 / 10  # while a reply goes on: each waking takes from the engine, which waits for its slowest thread
+_CALM = 3  # ticks at once while a reply goes on: each waking takes from the engine, which waits for its slowest thread
 _CALM_AFTER = 20  # ticks of a reply
 _STATUS_TICKS = 4  # the status line changes five times a second
 _CALM_TICKS = 10  # and twice while a reply goes on; the engine panel half as often
@@ -82,7 +82,7 @@ class ChatScreen(Screen[None]):
         self.switching, self.lens = Switching(self), Lens(self)
         self._history = history
         self._meters = Meters(session)
-        self._ticks = 0  # of the quick timer; one of the calm timer counts as two
+        self._ticks = 0  # of the quick timer; one of the calm timer counts as several
         self._written_for = 0  # ticks that the reply goes on
         self._quick_pauses = False  # the calm timer runs
         self._message, self._message_until = "", 0.0
@@ -127,7 +127,7 @@ class ChatScreen(Screen[None]):
         self.prompt.area.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
         self._quick = self.set_interval(_TICK, partial(self._tick, 1))
-        self._calm = self.set_interval(_CALM_TICK, partial(self._tick, 2), pause=True)
+        self._calm = self.set_interval(_CALM * _TICK, partial(self._tick, _CALM), pause=True)
         self.call_after_refresh(self.session.loader.start)
 
     # What the person does
