@@ -17,7 +17,10 @@ class RowCompositor(Compositor):
     """Asks for the rows that are painted, and only the widgets that have some."""
 
     def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
-        rows = self.size.region if crop is None else Region(0, crop.y, self.size.width, crop.height)
+        painted = self.size.region if crop is None else crop
+        rows = Region(0, painted.y, self.size.width, painted.height)  # what a widget shows of one is a whole line
         for widget, (region, clip) in self.visible_widgets.items():
-            if seen := region.intersection(clip).intersection(rows):
-                yield region, clip.intersection(rows), widget.render_lines(seen.translate(-region.offset))
+            seen = region.intersection(clip)
+            if seen.overlaps(painted):
+                lines = seen.intersection(rows).translate(-region.offset)
+                yield region, clip.intersection(rows), widget.render_lines(lines)
