@@ -108,7 +108,7 @@ class Lens(Part):
             self._chosen = next((at for at, one in enumerate(known.alternatives) if not one.drawn), 0)
         self._facts = known
         ids = {known.id, *(one.id for one in known.alternatives)}
-        title.detail = f"{format.exact(len(message.token_ids))} of the reply"
+        title.detail = format.exact(len(message.token_ids))
         detail.view = LensView(
             facts=known,
             tokens=len(message.token_ids),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.containers import VerticalScroll
+
 from qwen3_chat.app.settings.config_file import config_file
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
@@ -56,11 +58,17 @@ class Views(Part):
 
     def action_view_page_up(self) -> None:
         """Scroll back; the end is no longer followed."""
-        self.transcript.scroll_page_up(animate=False)
+        self._scrolled.scroll_page_up(animate=False)
 
     def action_view_page_down(self) -> None:
         """Scroll forward."""
-        self.transcript.scroll_page_down(animate=False)
+        self._scrolled.scroll_page_down(animate=False)
+
+    @property
+    def _scrolled(self) -> VerticalScroll:
+        """The chat, or the engine panel where that lies over it."""
+        panel = self.chat.query_one(EnginePanel)
+        return panel if panel.display and self.chat.has_class("-narrow") else self.transcript
 
     def action_view_latest(self) -> None:
         """To the end."""

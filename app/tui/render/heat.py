@@ -27,7 +27,7 @@ _SHORT = {
     "all_reduce": "sync",
 }
 HEIGHTS = "▁▂▃▄▅▆▇█"
-_WIDEST = 4  # cells of one layer in the strip
+_WIDEST = 8  # cells of one layer in the strip
 _LABEL = 5  # cells for a verb's name
 _CELL = 6  # cells of one figure in the map
 _TOTAL = 9  # cells of a layer's time

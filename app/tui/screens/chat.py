@@ -21,6 +21,7 @@ from textual.widgets import TextArea
 from qwen3_chat.app.chat.prompt_history import PromptHistory
 from qwen3_chat.app.tui.actions import BY_ID, available
 from qwen3_chat.app.tui.bindings import bindings
+from qwen3_chat.app.tui.compositor import RowCompositor
 from qwen3_chat.app.tui.control.annotations import annotate
 from qwen3_chat.app.tui.control.budget_line import BudgetLine
 from qwen3_chat.app.tui.control.chats import Chats
@@ -55,9 +56,11 @@ from qwen3_chat.app.tui.widgets.welcome import Welcome
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.conversation import Conversation
 
-_TICK = 1 / 20  # s; the one timer that drains the engine
+_TICK = 1 / 20  # s; the timer that drains the engine
+_CALM = 3  # ticks at once while a reply goes on: each waking takes from the engine, which waits for its slowest thread
+_CALM_AFTER = 20  # ticks of a reply
 _STATUS_TICKS = 4  # the status line changes five times a second
-_PANEL_TICKS = 7  # the engine panel about three times
+_CALM_TICKS = 10  # and twice while a reply goes on; the engine panel half as often
 _BEAT_TICKS = 10  # the activity dot
 
 
@@ -76,6 +79,7 @@ class ChatScreen(Screen[None]):
 
     def __init__(self, session: Session, clock: Callable[[], float], keymap: Keymap, history: PromptHistory) -> None:
         super().__init__()
+        self._compositor = RowCompositor()
         self.session = session
         self.keymap = keymap
         self.clock = clock
@@ -86,7 +90,9 @@ class ChatScreen(Screen[None]):
         self.switching, self.lens = Switching(self), Lens(self)
         self._history = history
         self._meters = Meters(session)
-        self._ticks = 0
+        self._ticks = 0  # of the quick timer; one of the calm timer counts as several
+        self._written_for = 0  # ticks that the reply goes on
+        self._quick_pauses = False  # the calm timer runs
         self._message, self._message_until = "", 0.0
 
     def compose(self) -> ComposeResult:
@@ -128,7 +134,8 @@ class ChatScreen(Screen[None]):
         await self.show_path()
         self.prompt.area.focus()
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
-        self.set_interval(_TICK, self._tick)
+        self._quick = self.set_interval(_TICK, partial(self._tick, 1))
+        self._calm = self.set_interval(_CALM * _TICK, partial(self._tick, _CALM), pause=True)
         self.call_after_refresh(self.session.loader.start)
 
     # What the person does
@@ -231,8 +238,8 @@ class ChatScreen(Screen[None]):
 
     # What the timer finds
 
-    async def _tick(self) -> None:
-        self._ticks += 1
+    async def _tick(self, count: int) -> None:
+        before, self._ticks = self._ticks, self._ticks + count
         self.session.poll_left()
         self.transcript.settle()
         await self.chats.poll()
@@ -241,14 +248,28 @@ class ChatScreen(Screen[None]):
         await self.sending.advance()
         self.drafting.poll()
         self.lens.poll()
-        if self._ticks % _STATUS_TICKS == 0:
+        self._settle_pace(count)
+        calm = before // _CALM_TICKS != self._ticks // _CALM_TICKS
+        if calm or (count == 1 and before // _STATUS_TICKS != self._ticks // _STATUS_TICKS):
             self.refresh_meters()
-        if self._ticks % _PANEL_TICKS == 0:
+        if calm and (count == 1 or self._ticks // _CALM_TICKS % 2 == 0):
             self.refresh_panel()
 
     def forget_figures(self) -> None:
         """What was measured so far was another chat's, or another model's."""
         self._meters.forget()
+
+    def _settle_pace(self, count: int) -> None:
+        """A reply that goes on for a while is followed calmly: fewer looks, and a cursor that does not blink."""
+        self._written_for = self._written_for + count if self.following.stream is not None else 0
+        calm = self._written_for >= _CALM_AFTER
+        if calm == self._quick_pauses:
+            return
+        self._quick_pauses = calm
+        self.prompt.area.cursor_blink = not calm
+        pausing, going = (self._quick, self._calm) if calm else (self._calm, self._quick)
+        pausing.pause()
+        going.resume()
 
     def refresh_meters(self) -> None:
         """Show in the lines above and below the chat how things are now."""

@@ -57,6 +57,7 @@ class Entry(Widget, can_focus=True):
         super().__init__()
         self._painted: list[Strip] = []
         self._painted_for: tuple[Palette, int] | None = None
+        self._painted_sign = ("", "")
         self._annotation = ""
         self._dimmed = False
         self._successor: Self | None = None
@@ -148,7 +149,11 @@ class Entry(Widget, can_focus=True):
         after = self.strips(width)
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
         lines = Region(0, same, width, max(len(before), len(after)) - same)
-        self.refresh(Region(0, 0, width, 1), lines, layout=len(before) != len(after))  # on the first line is the sign
+        regions = [lines]
+        if self.sign != self._painted_sign:
+            self._painted_sign = self.sign
+            regions.append(Region(0, 0, width, 1))  # it stands there
+        self.refresh(*regions, layout=len(before) != len(after))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """Lines at that width."""

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from qwen3_chat.app.chat.lens import Alternative, TokenFacts, level, logprob_of, surprises
+from qwen3_chat.app.chat.lens import LEVELS, Alternative, TokenFacts, level, logprob_of, surprises
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.render.palette import Palette
@@ -57,7 +57,7 @@ class TokenLens(Vertical, can_focus=False):
 
 
 class LensTitle(Widget):
-    """One line: what this is, and about which reply."""
+    """One line: what this is, how much of it there is, and which look is which surprise."""
 
     DEFAULT_CSS = "LensTitle { height: 1; }"
 
@@ -66,11 +66,16 @@ class LensTitle(Widget):
     def render(self) -> Text:
         """The heading."""
         palette = Palette.of(self.app)
-        return Text.assemble(
+        title = Text.assemble(
             ("TOKENS", Style(color=palette.accent, bold=True)),
             (f"  {self.detail}", Style(color=palette.muted)),
             no_wrap=True,
         )
+        legend = Text("p", Style(color=palette.muted))
+        for at, limit in enumerate(LEVELS, start=1):
+            legend.append(" ").append(f"<{limit:.0%}", surprise_style(palette, at))
+        room = self.size.width - title.cell_len - legend.cell_len
+        return title.append(" " * room).append_text(legend) if room > 0 else title
 
 
 def surprise_style(palette: Palette, surprise: int) -> Style:
@@ -219,7 +224,7 @@ class LensView:
 class TokenDetail(Widget):
     """The token under the cursor, and its alternatives."""
 
-    DEFAULT_CSS = "TokenDetail { height: auto; max-height: 70%; }"
+    DEFAULT_CSS = "TokenDetail { height: auto; }"
 
     view: reactive[LensView | None] = reactive[LensView | None](None, layout=True)
     empty: reactive[str] = reactive("", layout=True)  # said when there is no token to speak of
@@ -229,14 +234,18 @@ class TokenDetail(Widget):
         palette = Palette.of(self.app)
         if self.view is None:
             return Text(self.empty, Style(color=palette.muted))
-        return detail_text(self.view, palette, max(20, self.size.width))
+        parent = self.parent
+        height = parent.size.height if isinstance(parent, Widget) else 0
+        return detail_text(self.view, palette, max(20, self.size.width), max(2, int(_MOST * height) - _AROUND))
 
 
 _SHARE, _LEFT = 7, 7  # cells of the two probabilities
+_MOST = 0.7  # of the lens's height, for the detail
+_AROUND = 6  # lines of it that are no alternatives
 
 
-def detail_text(view: LensView, palette: Palette, width: int) -> Text:
-    """The token, its alternatives one a line, and what the filters leave."""
+def detail_text(view: LensView, palette: Palette, width: int, rows: int) -> Text:
+    """The token, as many alternatives around the chosen one as there are rows, and what the filters leave."""
     facts, muted = view.facts, Style(color=palette.muted)
     name = view.names[facts.id]
     lines = [
@@ -252,7 +261,8 @@ def detail_text(view: LensView, palette: Palette, width: int) -> Text:
         longest = min(max(len(name) for name in names), max(4, width - _SHARE - _LEFT - 10))
         heads = f"{'model':>{_SHARE}}{'drawn':>{_LEFT}}"
         lines.append(Text(f"{'':{longest + 5}}{heads}", muted))
-        for place, one in enumerate(facts.alternatives):
+        first = max(0, min(view.chosen - rows // 2, len(facts.alternatives) - rows))
+        for place, one in list(enumerate(facts.alternatives))[first : first + rows]:
             lines.append(_alternative(one, names[place], place, view, palette, longest, width))
         sign = "" if facts.left_exact else "at least "
         lines.append(Text(f"{view.filters}: {sign}{facts.kept} left", muted))

@@ -64,8 +64,8 @@ class WindowEngine(ScriptedEngine):
         pages = sum(-(-len(cache) // PAGE) for cache in self.caches)
         total = 4 * self.context // PAGE
         return SimpleNamespace(
-            weights=3 << 20,
-            weights_per_step=2 << 20,
+            weights=420 << 20,
+            weights_per_step=400 << 20,
             activations=1 << 19,
             kv_used=pages * PAGE * KV_BYTES,
             kv_budget=total * PAGE * KV_BYTES,

@@ -162,7 +162,7 @@ def view(segments: tuple[Segment, ...] = (), why: str = "") -> EngineView:
 
 def test_the_strip_has_a_height_for_every_layer_and_leaves_out_what_never_ran() -> None:
     lines = [line.text for line in heat_strip(VERBS, LAYERS, PALETTE, 30, 20_000)]
-    assert [line.split() for line in lines] == [["qkv", "▂▂▂▂▃▃▃▃", "15%"], ["attn", "▄▄▄▄████", "55%"]]
+    assert [line.split() for line in lines] == [["qkv", "▂" * 8 + "▃" * 8, "15%"], ["attn", "▄" * 8 + "█" * 8, "55%"]]
 
 
 def test_more_layers_than_cells_share_them_and_the_slowest_shows() -> None:

@@ -66,8 +66,10 @@ async def test_the_engine_panel_is_an_overlay_on_a_narrow_screen() -> None:
         await wait_until(pilot, lambda: "ENGINE" in screen_text(app))
         assert app.chat.query_one(Transcript).size.width == width
         assert app.chat.query_one(EnginePanel).outer_size.width == 50
+        await pilot.press("pagedown")
+        await wait_until(pilot, lambda: app.chat.query_one(EnginePanel).scroll_y > 0)
         await pilot.press("escape")
-        await wait_until(pilot, lambda: "ENGINE" not in screen_text(app))
+        await wait_until(pilot, lambda: "LAYERS" not in screen_text(app))
 
 
 async def test_the_kv_meter_is_the_engines_memory() -> None:
