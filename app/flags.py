@@ -142,13 +142,13 @@ def settings(arguments: argparse.Namespace, config: Config | None = None) -> Set
 
 def chat_options(arguments: argparse.Namespace, chosen: Settings) -> ChatOptions:
     """Settings and flags as options. Raises OptionError for --tools that cannot be used."""
-    model = chosen.value("model")
+    model, thinking = chosen.value("model"), chosen.held["think"]
     return ChatOptions(
         model=model_of(model),
         engine=EngineOptions(**_fields(chosen, "engine")),
         sampling=SamplingOptions(**_fields(chosen, "sampling")),
-        thinking=chosen.value("think"),
-        must_think=chosen.held["think"].origin.startswith("--"),
+        thinking=None if thinking.value is None else bool(thinking.value),
+        must_think=thinking.value is None or thinking.origin.startswith("--"),
         system=chosen.value("system"),
         is_demo=model is None,
         continue_last=arguments.continue_last,

@@ -38,7 +38,7 @@ def repl(options: ChatOptions) -> int:
     if opened.problem is not None:
         streams.warn(f"{opened.problem}; this chat is not saved")
     try:
-        with streams.load(options) as model:
+        with streams.load(options, in_lines=True) as model:
             if interactive:
                 import readline  # noqa: F401  (makes input() a line editor)
 
@@ -117,7 +117,8 @@ class _LineChat:
         with streams.on_interrupt(turn.stop):
             self._speak(turn)
         self.failed = self.failed or turn.error is not None
-        streams.write_stats(options, turn.message)
+        if options.verbose:  # figures behind every reply are not what one wants to have read out
+            streams.write_stats(options, turn.message)
         self._save()
         self._idle = IdlePrefill(self._model, self._conversation, self._cache, options.thinking)
 

@@ -62,8 +62,11 @@ def write_stats(options: ChatOptions, reply: Message) -> None:
     sys.stderr.write(", ".join(parts) + "\n")
 
 
-def download(model: Path | HubName, *, verbose: bool = False) -> Path:
-    """The path of a model. One of the hub's is downloaded, which standard error says first. Ctrl+C raises Cancelled."""
+def download(model: Path | HubName, *, verbose: bool = False, in_lines: bool = False) -> Path:
+    """The path of a model. One of the hub's is downloaded, which standard error says first. Ctrl+C raises Cancelled.
+
+    `in_lines`: as for `load`.
+    """
     if isinstance(model, Path):
         return model
     from qwen3_chat.app.chat.hub.download import Download
@@ -72,14 +75,17 @@ def download(model: Path | HubName, *, verbose: bool = False) -> Path:
     if wanted.missing:
         size = f"{wanted.missing / 2**20:,.0f} MiB" if wanted.missing >= 1 << 20 else f"{wanted.missing} bytes"
         warn(f"downloading {model} from {wanted.endpoint} to {wanted.cache}: {size}")
-    with _progress(verbose) as progress:
+    with _progress(verbose, in_lines) as progress:
         return wanted.run(progress)
 
 
-def load(options: ChatOptions) -> ChatModel:
-    """Load the model, with progress on standard error where somebody watches. Ctrl+C raises Cancelled."""
-    path = download(options.model, verbose=options.verbose)
-    with _progress(options.verbose) as progress:
+def load(options: ChatOptions, *, in_lines: bool = False) -> ChatModel:
+    """Load the model, with progress on standard error where somebody watches. Ctrl+C raises Cancelled.
+
+    `in_lines`: progress is a line a stage, for whoever cannot see a line that changes.
+    """
+    path = download(options.model, verbose=options.verbose, in_lines=in_lines)
+    with _progress(options.verbose, in_lines) as progress:
         model = ChatModel.load(path, options.engine, progress)
     if options.verbose and options.engine.devices == "auto":
         from qwen3_chat.engine import why_no_gpu
@@ -97,27 +103,28 @@ def load(options: ChatOptions) -> ChatModel:
 
 
 @contextmanager
-def _progress(verbose: bool) -> Iterator[Callable[[Progress | Step], bool]]:
+def _progress(verbose: bool, in_lines: bool) -> Iterator[Callable[[Progress | Step], bool]]:
     """Shows stages on standard error, and is False after Ctrl+C."""
     shown = ""
+    moving = sys.stderr.isatty() and not in_lines
 
     def progress(step: Progress | Step) -> bool:
         nonlocal shown
-        if sys.stderr.isatty():
+        if moving:
             line = f"loading: {step.stage} {step.done / max(1, step.total):4.0%}"
             if line != shown:
                 shown = line
                 sys.stderr.write(f"\r{shown}")
-        elif verbose and step.stage != shown:
+        elif (verbose or sys.stderr.isatty()) and step.stage != shown:
             shown = step.stage
-            sys.stderr.write(f"loading: {shown}\n")
+            sys.stderr.write(f"Loading the model: {shown}.\n" if in_lines else f"loading: {shown}\n")
         return not interrupted
 
     with on_interrupt(lambda: None) as interrupted:
         try:
             yield progress
         finally:
-            if shown and sys.stderr.isatty():
+            if shown and moving:
                 sys.stderr.write("\r" + " " * len(shown) + "\r")
 
 

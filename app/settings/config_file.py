@@ -20,8 +20,8 @@ from qwen3_chat.app.settings.schema import BY_NAME, SECTIONS, SETTINGS, Setting
 __all__ = ["Config", "Written", "config_file", "lines_of"]
 
 _TABLES = (*SECTIONS, "keys", "models", "profile")
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$")
-_KEY = re.compile(r"\s*([\w.\"'-]+)\s*=")
+_HEADER = r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?$"  # compiled when there is a file
+_KEY = r"\s*([\w.\"'-]+)\s*="
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,10 @@ def lines_of(text: str) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
+        if header := re.match(_HEADER, line):
             table = _bare(header[1])
             found.setdefault((table, ""), number)
-        elif key := _KEY.match(line):
+        elif key := re.match(_KEY, line):
             found.setdefault((table, _bare(key[1])), number)
     return found
 

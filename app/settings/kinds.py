@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Protocol
 
 __all__ = ["Choice", "Devices", "Kind", "Number", "Place", "Switch", "Value", "Whole", "Words"]
 
 Value = str | int | float | bool
 
-_DEVICE = re.compile(r"(cpu|cuda):\d+")
+_DEVICE = r"(cpu|cuda):\d+"
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 
 
-class Kind(Protocol):
+class Kind:
     """Both methods raise ValueError that says what was expected."""
 
-    @property
-    def metavar(self) -> str:
-        """What stands for the value in a list of flags."""
+    metavar = ""  # stands for the value in the list of flags
 
     def parse(self, text: str) -> Value:
         """The value of what was typed: a flag, a variable of the environment, a field of the screen."""
+        return self.check(text)
 
     def check(self, value: object) -> Value:
         """The value as a file has it, whose format knows types."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Kind):
     """A whole number of a range."""
 
-    low: int
-    high: int
-    metavar: str = "N"
+    metavar = "N"
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low = low
+        self.high = high
 
     def parse(self, text: str) -> int:
         try:
@@ -53,14 +52,15 @@ class Whole:
         return ValueError(f"expected a whole number from {self.low} to {self.high}, not {_told(value)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Kind):
     """A number of a range; `open_low`: `low` itself is out of it."""
 
-    low: float
-    high: float
-    open_low: bool = False
-    metavar: str = "X"
+    metavar = "X"
+
+    def __init__(self, low: float, high: float, *, open_low: bool = False) -> None:
+        self.low = low
+        self.high = high
+        self.open_low = open_low
 
     def parse(self, text: str) -> float:
         try:
@@ -85,15 +85,11 @@ class Number:
         return ValueError(f"expected a number {lower} to {self.high:g}, not {_told(value)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Kind):
     """One of a few words."""
 
-    values: tuple[str, ...]
-    metavar: str = ""
-
-    def parse(self, text: str) -> str:
-        return self.check(text)
+    def __init__(self, *values: str) -> None:
+        self.values = values
 
     def check(self, value: object) -> str:
         if value not in self.values:
@@ -101,11 +97,8 @@ class Choice:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Kind):
     """On or off; `true` or `false` in a file, two flags on the command line."""
-
-    metavar: str = ""
 
     def parse(self, text: str) -> bool:
         if (word := text.strip().lower()) not in (*_ON, *_OFF):
@@ -118,11 +111,10 @@ class Switch:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Kind):
     """Any text that can be written as UTF-8."""
 
-    metavar: str = "TEXT"
+    metavar = "TEXT"
 
     def parse(self, text: str) -> str:
         try:
@@ -137,11 +129,10 @@ class Words:
         return self.parse(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Kind):
     """The path of a file or folder, which nobody has looked at yet."""
 
-    metavar: str = "PATH"
+    metavar = "PATH"
 
     def parse(self, text: str) -> str:
         if not text:
@@ -154,15 +145,14 @@ class Place:
         return self.parse(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Devices:
+class Devices(Kind):
     """`auto`, or names of devices with commas between them."""
 
-    metavar: str = "LIST"
+    metavar = "LIST"
 
     def parse(self, text: str) -> str:
         names = text.split(",")
-        if text != "auto" and not all(_DEVICE.fullmatch(name) for name in names):
+        if text != "auto" and not all(re.fullmatch(_DEVICE, name) for name in names):
             raise ValueError(f"expected auto, or names such as cpu:0,cpu:1, not {_told(text)}")
         if len(set(names)) < len(names):
             raise ValueError(f"{text!r} names a device twice")

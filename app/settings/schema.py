@@ -136,7 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "weights",
         "engine",
-        Choice(("auto", "f32", "f16", "bf16", "int8", "int4")),
+        Choice("auto", "f32", "f16", "bf16", "int8", "int4"),
         "weights",
         "number format of the weights; int8 and int4 are rounded from the checkpoint's while it loads",
         "auto",
@@ -145,7 +145,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "kv",
         "engine",
-        Choice(("auto", "f32", "bf16")),
+        Choice("auto", "f32", "bf16"),
         "KV cache",
         "number format of the KV cache",
         "auto",
@@ -181,7 +181,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "theme",
         "screen",
-        Choice(("auto", "terminal", "dark", "light", "contrast")),
+        Choice("auto", "terminal", "dark", "light", "contrast"),
         "theme",
         "auto is dark or light; terminal takes its own 16 colours",
         "auto",

@@ -27,7 +27,7 @@ from qwen3_chat.app.tui.preferences import Preferences
 from qwen3_chat.app.tui.screens.chat import ChatScreen
 from qwen3_chat.app.tui.session import Session
 
-_AGAIN_S = 2.0  # within which a second ctrl+c quits
+_AGAIN_S = 2.0  # within which a second time quits
 
 
 class ChatApp(App[None]):
@@ -141,7 +141,7 @@ class ChatApp(App[None]):
             await self.action_app_quit_chat()
             return
         self._interrupted_at = now
-        self.chat.say("press ctrl+c again to quit", _AGAIN_S)
+        self.chat.say(f"press {self.keymap.shown('app.interrupt')} again to quit", _AGAIN_S)
 
     async def action_app_quit_chat(self) -> None:
         """Quit. A load that still runs is cancelled and waited for; a second press does not wait."""

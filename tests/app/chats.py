@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from qwen3_chat.app.chat.conversation import Conversation, Message, ReplyStats
+from qwen3_chat.app.chat.history import History
 from qwen3_chat.app.chat.trace import TokenTrace
 
 STATS = ReplyStats(21, 10, 11, 6, 2, 0.038, 0.03, 0.5, 0.01, 41.0, None)
@@ -90,3 +92,20 @@ def _fill(draw: st.DrawFn, reply: Message) -> None:
         draw(st.lists(st.integers(0, 2**64 - 1), min_size=rows, max_size=rows)),
         draw(st.lists(tops, min_size=rows, max_size=rows)),
     )
+
+
+def save(history: History, *texts: str, system: str | None = None) -> str:
+    """A saved chat's id."""
+    history.save(talk(*texts, system=system))
+    assert history.current is not None
+    return history.current.chat_id
+
+
+def grow(reply: Message, text: str, thinking: str = "") -> None:
+    """As a turn does: text, ids and what the engine tells of them."""
+    reply.content += text
+    reply.thinking += thinking
+    for character in text + thinking:
+        token = SimpleNamespace(logprob=-0.25, ns=7, top=((ord(character), -0.25),))
+        reply.trace.add(token, at=len(reply.token_ids))
+        reply.token_ids.append(ord(character))

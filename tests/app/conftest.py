@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from qwen3_chat.app.chat.history import History
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,6 +23,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     home = tmp_path_factory.mktemp("home")
     for kind in ("CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+    for variable in [name for name in os.environ if name.startswith("QWEN3_CHAT_")]:
+        monkeypatch.delenv(variable)
     return home
 
 
@@ -25,3 +34,13 @@ def data_home(homes: Path) -> Path:
     folder = homes / "data"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    """An empty database in the test's folder; every look at its clock is a second later."""
+    from qwen3_chat.app.chat.history import History, Store
+
+    numbers = itertools.count(1000)
+    with History(Store(tmp_path / "chats.db", now=lambda: float(next(numbers)))) as made:
+        yield made

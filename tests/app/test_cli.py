@@ -107,6 +107,9 @@ HEAVY = ("torch", "transformers", "textual", "numpy", "tokenizers", "jinja2")
         ("from qwen3_chat.app.chat import budget, conversation, model, options, parts, turn", HEAVY),
         ("from qwen3_chat.app import one_shot, plain, sessions", HEAVY),
         ("from qwen3_chat.app.cli import main; main(['sessions', 'list'])", HEAVY),
+        ("from qwen3_chat.app.cli import main; main(['config', 'show'])", (*HEAVY, "tomlkit", "shtab")),
+        ("from qwen3_chat.app.cli import main; main(['completions', 'bash'])", HEAVY),
+        ("from qwen3_chat.app.cli import main; main(['doctor'])", HEAVY[:3]),
         ("import qwen3_chat.engine, qwen3_chat.models.checkpoint, qwen3_chat.models.tokenizer", HEAVY[:3]),
     ],
 )

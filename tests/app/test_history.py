@@ -1,28 +1,20 @@
-"""Chats that are saved while they go on, and what is done with them afterwards."""
+"""Chats that are saved while they go on."""
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
 import pytest
-from chats import conversations, finish, plain_values, talk
+from chats import conversations, finish, grow, plain_values, save, talk
 from hypothesis import given, settings
-from scripted import Line, scripted
 
-from qwen3_chat.app.chat.conversation import Conversation, Message
-from qwen3_chat.app.chat.errors import HistoryError, OptionError
-from qwen3_chat.app.chat.history import Autosave, ChatSummary, History, Store, open_chat
+from qwen3_chat.app.chat.conversation import Conversation
+from qwen3_chat.app.chat.history import Autosave, History, Store
 from qwen3_chat.app.chat.history.keeping import INTERVAL_S
-from qwen3_chat.app.chat.history.store import ChatLine
-from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
-from qwen3_chat.app.chat.turn import Turn
 
 
 @pytest.fixture
@@ -30,38 +22,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "chats.db"
 
 
-@pytest.fixture
-def history(path: Path) -> Iterator[History]:
-    numbers = itertools.count(1000)
-    with History(Store(path, now=lambda: float(next(numbers)))) as made:
-        yield made
-
-
-def save(history: History, *texts: str, system: str | None = None) -> str:
-    """A saved chat's id."""
-    history.save(talk(*texts, system=system))
-    assert history.current is not None
-    return history.current.chat_id
-
-
-def grow(reply: Message, text: str, thinking: str = "") -> None:
-    """As a turn does: text, ids and what the engine tells of them."""
-    reply.content += text
-    reply.thinking += thinking
-    for character in text + thinking:
-        token = SimpleNamespace(logprob=-0.25, ns=7, top=((ord(character), -0.25),))
-        reply.trace.add(token, at=len(reply.token_ids))
-        reply.token_ids.append(ord(character))
-
-
 def pieces(path: Path) -> int:
     db = sqlite3.connect(path)
     ((count,),) = db.execute("SELECT count(*) FROM pieces").fetchall()
     db.close()
     return int(count)
-
-
-# Saving
 
 
 @settings(max_examples=60)
@@ -214,270 +179,6 @@ def test_half_a_surrogate_pair_does_not_stop_the_saving(history: History) -> Non
     save(history, "a\ud800b")
     (chat,) = history.store.chats()
     assert (chat.title, history.problem) == ("a?b", None)
-
-
-# Who owns a chat
-
-
-def test_a_reply_that_another_window_writes_is_left_alone(path: Path) -> None:
-    conversation = talk("Hi")
-    reply = conversation.begin_reply()
-    grow(reply, "Half")
-    with History(Store(path)) as history:
-        history.save(conversation)
-        with History(Store(path)) as other:
-            (chat,) = other.store.chats()
-            assert other.store.locks.taken_elsewhere(chat.number)
-            seen = other.store.load(chat.id).conversation.path()[-1]
-            assert (seen.state, seen.content) == ("streaming", "Half")
-            for attempt in (
-                lambda: other.open(chat), lambda: other.rename(chat.id, "x"),
-                lambda: other.delete(chat.id), lambda: other.store.forget(chat.id),
-            ):  # fmt: skip
-                with pytest.raises(HistoryError, match="open in another window"):
-                    attempt()
-        finish(reply, "Half and whole")
-        history.save(conversation)
-    with History(Store(path)) as other:
-        assert other.open(chat).path()[-1].content == "Half and whole"
-
-
-def test_a_chat_is_free_once_its_window_has_left_it(path: Path) -> None:
-    with History(Store(path)) as history, History(Store(path)) as other:
-        save(history, "Hi", "Hello")
-        (chat,) = history.store.chats()
-        save(history, "another chat")
-        assert other.open(chat).path()[-1].content == "Hello"
-
-
-def test_a_damaged_reply_harms_no_other_chat(path: Path) -> None:
-    history, conversation = History(Store(path)), talk("Hi")
-    grow(conversation.begin_reply(), "Half")
-    history.save(talk("another"))
-    history.save(conversation)
-    history.store.close()
-    db = sqlite3.connect(path)
-    db.execute("UPDATE messages SET facts = '{' WHERE state = 'streaming'")
-    db.commit()
-    db.close()
-    with Store(path) as store:
-        damaged, whole = store.chats()
-        assert store.load(whole.id).conversation.path()[0].content == "another"
-        with pytest.raises(HistoryError, match=f"chat {damaged.short_id} is damaged"):
-            store.load(damaged.id)
-
-
-def test_a_left_chat_stays_locked_until_it_is_saved(path: Path) -> None:
-    with History(Store(path)) as history:
-        left = talk("Hi")
-        history.save(left)
-        number = history.store.chats()[0].number
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        left.add_user("more")
-        history.save(talk("another"), patience_s=0.0)
-        assert history.store.locks.holds(number)
-        other.execute("ROLLBACK")
-        other.close()
-        history.save(Conversation())
-        assert not history.store.locks.holds(number)
-        assert history.store.load(history.store.chats()[1].id).conversation.path()[-1].content == "more"
-
-
-def test_a_new_process_with_the_old_one_s_id_means_nothing(path: Path) -> None:
-    """The lock goes with the process: even this very process, opening again, finds it gone."""
-    history = History(Store(path))
-    conversation = talk("Hi")
-    grow(conversation.begin_reply(), "Half")
-    history.save(conversation)
-    history.store.close()  # as a kill does: nothing else is written
-    with Store(path) as store:
-        reply = store.load(store.chats()[0].id).conversation.path()[-1]
-        assert (reply.state, reply.finish_reason) == ("interrupted", "interrupted")
-        assert [hit.content for hit in store.search("half")] == ["Half"]
-
-
-def test_an_interrupted_reply_goes_on_from_its_tokens(path: Path) -> None:
-    scene = scripted(Line("Once upon a", end="wait"), " time.")
-    history, conversation = History(Store(path)), talk("Tell me")
-    turn = Turn.start(scene.model, conversation, None, SamplingOptions(seed=3), False)
-    while turn.message.content != "Once upon a":
-        turn.poll()
-    history.save(conversation)
-    history.store.close()
-    with History(Store(path)) as again:
-        conversation = again.open(again.store.chats()[0])
-        reply = conversation.continue_()
-        turn = Turn.start(scene.model, conversation, None, SamplingOptions(), False, message=reply)
-        for _ in turn:
-            again.save(conversation)
-        assert (reply.content, reply.state) == ("Once upon a time.", "complete")
-        assert scene.engine.requests[1][0][-11:] == scene.tokenizer.encode("Once upon a")
-        assert len(reply.trace) == len(reply.token_ids)
-        saved = again.store.load(again.store.chats()[0].id).conversation
-        assert plain_values(saved) == plain_values(conversation)
-
-
-def test_another_model_goes_on_from_the_text(path: Path) -> None:
-    scene = scripted(" there.")
-    conversation = talk("Hi", "Hello")
-    reply = conversation.path()[-1]
-    reply.model, reply.thinking, reply.thought = "another", "Hm.", True
-    turn = Turn.start(scene.model, conversation, None, SamplingOptions(), True, message=conversation.continue_())
-    for _ in turn:
-        pass
-    assert (reply.content, reply.thinking, reply.model) == ("Hello there.", "Hm.", "scripted")
-    assert scene.engine.requests[0][0][-5:] == scene.tokenizer.encode("Hello")
-
-
-# What is done with saved chats
-
-
-def test_the_last_used_chat_comes_first(history: History) -> None:
-    first, second = save(history, "first"), save(history, "second")
-    assert [chat.id for chat in history.store.chats()] == [second, first]
-    conversation = history.open(history.store.chat(first))
-    history.save(conversation)
-    assert history.store.chats()[0].id == second  # to look at it is not to use it
-    conversation.add_user("more")
-    history.save(conversation)
-    assert history.store.chats()[0].id == first
-
-
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        ("rotary", ["b"]), ("ROTARY dim", ["b"]), ("rotary zebra", []), ("旋转", ["c"]), ("转编", ["c"]), ("转旋", []),
-        ("café", ["a"]), ("cafe", ["a"]), ("caf", ["a"]), ("afé", []), ('"quoted"', ["a"]), ("AND", ["a"]),
-        ("a*", ["a", "b", "c"]), ("...", ["c", "b", "a"]), ("", ["c", "b", "a"]), ("x\0y", []), ("naïve title", ["a"]),
-    ],
-)  # fmt: skip
-def test_search(history: History, words: str, found: list[str]) -> None:
-    ids = {
-        save(history, "A café", 'and "quoted" text'): "a",
-        save(history, "Why pairs?", "Rotary position codes turn dimensions in pairs, a trick."): "b",
-        save(history, "什么是旋转编码？", "A rotation."): "c",
-    }
-    history.rename(next(iter(ids)), "Naïve title")
-    hits = [ids[hit.chat.id] for hit in history.store.search(words)]
-    assert sorted(hits) == sorted(found) if "*" in words else hits == found
-
-
-def test_what_is_deleted_is_not_found_and_can_be_had_back(path: Path) -> None:
-    with History(Store(path)) as history:
-        kept, gone = save(history, "keep this word"), save(history, "drop this word")
-        history.save(talk("another"))
-        history.delete(gone)
-        assert [hit.chat.id for hit in history.store.search("word")] == [kept]
-        assert history.undelete() == gone
-        assert history.undelete() is None
-        assert len(history.store.search("word")) == 2
-        history.delete(gone)
-    with Store(path) as store:
-        assert not store.has(gone)
-        assert len(store.chats()) == 2
-    db = sqlite3.connect(path)
-    assert db.execute("SELECT count(*) FROM search").fetchone() == (2,)
-    assert b"drop this word" not in path.read_bytes()
-    db.close()
-
-
-def test_what_a_killed_window_had_deleted_goes_after_a_day(path: Path) -> None:
-    now = 1000.0
-    with History(Store(path, now=lambda: now)) as history:
-        gone = save(history, "gone")
-    with Store(path, now=lambda: now) as store:
-        store.delete(gone)
-    for now, left in ((2000.0, True), (1000.0 + 86_401.0, False)):
-        with Store(path, now=lambda now=now: now) as store:
-            assert store.has(gone) is left
-
-
-def test_a_title_is_the_first_line_until_somebody_finds_another(history: History) -> None:
-    conversation = talk("\n  What is\ta\n monad?", "A burrito.")
-    history.save(conversation)
-    (chat,) = history.store.chats()
-    assert (chat.title, chat.titled_by) == ("What is a", "first line")
-    history.rename(chat.id, "Monads")
-    conversation.add_user("Really?")
-    history.save(conversation)
-    (chat,) = history.store.chats()
-    assert (chat.title, chat.titled_by, chat.messages) == ("Monads", "person", 3)
-
-
-def test_an_id_may_be_cut_short(history: History) -> None:
-    with pytest.raises(OptionError, match="-r: there is no saved chat"):
-        history.store.find("abc", "-r")
-    with history.store.writing() as db:
-        for age, (start, title) in enumerate((("abc", "first"), ("abd", "second"), ("fff", "third"))):
-            line = ChatLine(title, "person", None, None, None, created=age, updated=age)
-            history.store.put_chat(db, f"{start:0<32}", line)
-    assert history.store.find("ABC", "-r").title == "first"
-    assert history.store.find("fff" + "0" * 29, "-r").title == "third"
-    with pytest.raises(OptionError, match=r"-r: 'ab' could be abd00000 \(second\), abc00000 \(first\)"):
-        history.store.find("ab", "-r")
-    for unknown in ("e", ""):
-        with pytest.raises(OptionError, match=r"begins with '.?'; there is fff00000 \(third\), abd"):
-            history.store.find(unknown, "-r")
-
-
-# What a front begins with
-
-
-def options(**values: object) -> ChatOptions:
-    return ChatOptions(model=Path("scripted"), **values)  # type: ignore[arg-type]
-
-
-def saved_chat() -> ChatSummary:
-    with History(Store()) as history:
-        history.save(talk("Hi", "Hello", system="Be brief."))
-        return history.store.chats()[0]
-
-
-def test_c_goes_on_with_the_last_chat() -> None:
-    with pytest.raises(OptionError, match="-c: there is no saved chat"):
-        open_chat(options(continue_last=True))
-    saved_chat()
-    opened = open_chat(options(continue_last=True))
-    assert [message.content for message in opened.conversation.path()] == ["Hi", "Hello"]
-    assert opened.conversation.system == "Be brief."
-    assert opened.history is not None
-    opened.conversation.add_user("more")
-    opened.history.save(opened.conversation)
-    assert [chat.messages for chat in opened.history.store.chats()] == [3]
-    for flags in ({"continue_last": True}, {"resume": opened.history.store.chats()[0].short_id}):
-        with pytest.raises(OptionError, match=r"argument -[cr]: chat .* \(Hi\) is open in another window"):
-            open_chat(options(**flags))
-        assert len(open_chat(options(save=False, **flags)).conversation.path()) == 3  # a look at it
-    opened.history.close()
-
-
-def test_another_system_prompt_replaces_the_chat_s() -> None:
-    chat = saved_chat()
-    opened = open_chat(options(resume=chat.short_id, system="Be long."))
-    assert opened.conversation.system == "Be long."
-    assert opened.history is not None
-    opened.history.close()
-
-
-def test_no_save_keeps_nothing(data_home: Path) -> None:
-    opened = open_chat(options(save=False))
-    assert (opened.history, opened.problem) == (None, None)
-    assert list(data_home.iterdir()) == []
-    chat = saved_chat()
-    opened = open_chat(options(save=False, resume=chat.id))
-    assert opened.history is None
-    assert len(opened.conversation.path()) == 2
-
-
-def test_a_history_that_cannot_be_opened_is_no_reason_to_be_silent(data_home: Path) -> None:
-    (data_home / "qwen3-chat").mkdir()
-    (data_home / "qwen3-chat" / "chats.db").write_bytes(b"no database" * 100)
-    opened = open_chat(options())
-    assert opened.history is None
-    assert "not a database" in str(opened.problem)
-    with pytest.raises(HistoryError, match="not a database"):
-        open_chat(options(continue_last=True))
 
 
 def test_an_autosave_knows_what_was_loaded(history: History) -> None:

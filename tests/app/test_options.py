@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
 from qwen3_chat.app.flags import build_parser, chat_options, settings
@@ -40,6 +42,13 @@ def test_every_flag_is_an_option() -> None:
         debug=True,
     )
     assert parsed("--model", "m", "--think").thinking is True
+
+
+def test_only_a_flag_insists_on_thinking(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parsed("--no-think").must_think
+    monkeypatch.setenv("QWEN3_CHAT_THINK", "off")
+    assert (parsed().thinking, parsed().must_think) == (False, False)
+    assert (parsed("--think").thinking, parsed("--think").must_think) == (True, True)
 
 
 def test_without_flags_nothing_is_decided() -> None:

@@ -83,6 +83,11 @@ def test_thinking_is_switched(run: Run, flag: str, temperature: float) -> None:
     assert scene.engine.requests[0][1].temperature == temperature
 
 
+def test_a_setting_of_thinking_is_a_wish_that_no_model_has_to_fulfil(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QWEN3_CHAT_THINK", "on")
+    assert run(scripted("Hello", mode="never"), "-p", "Hi") == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "flag", "what"), [("never", "--think", "never thinks"), ("always", "--no-think", "always thinks")]
 )

@@ -128,7 +128,7 @@ class Palette:
             foreground=foreground.hex6,
             background=background.hex6,
             surface=solid("surface", background.hex6).hex6,
-            muted=mixed(0.38),
+            muted=mixed(0.38 if theme.dark else 0.33),
             faint=mixed(0.62),
             accent=solid("accent", foreground.hex6).hex6,
             secondary=solid("secondary", foreground.hex6).hex6,

@@ -24,9 +24,12 @@ _WITH_IDS = 90  # cells; on a narrower screen the ids would leave no room for th
 
 
 class HelpScreen(ModalScreen[None]):
-    """Closes with Esc, F1 or q."""
+    """Closes with Esc, q, or the key that opens it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "dismiss", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Close", show=False),
+        Binding("f1", "dismiss", "Close", show=False, id="view.help"),
+    ]
 
     def __init__(self, keymap: Keymap, thinking_mode: str | None, config: Path) -> None:
         """`config` is the file in which keys can be changed."""

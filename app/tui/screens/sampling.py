@@ -34,7 +34,8 @@ class SamplingScreen(ModalScreen[None]):
     #sampling-message.-wrong { color: $error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f2,enter", "dismiss", "Close", show=False, priority=True),
+        Binding("escape,enter", "dismiss", "Close", show=False, priority=True),
+        Binding("f2", "dismiss", "Close", show=False, priority=True, id="turn.sampling"),
         Binding("up", "app.focus_previous", "Setting above", show=False),
         Binding("down", "app.focus_next", "Setting below", show=False),
         Binding("ctrl+r", "recommended", "As recommended", show=False, priority=True),

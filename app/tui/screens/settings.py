@@ -48,6 +48,7 @@ class SettingsScreen(ModalScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close", show=False, priority=True),
+        Binding("f6", "dismiss", "Close", show=False, priority=True, id="view.settings"),
         Binding("up", "app.focus_previous", "Setting above", show=False, priority=True),
         Binding("down,enter", "app.focus_next", "Setting below", show=False, priority=True),
         *bindings("settings"),

@@ -57,6 +57,10 @@ async def test_hints_and_help_show_the_keys_that_hold(tmp_path: Path) -> None:
         await pilot.press("ctrl+y")
         await wait_until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await wait_until(pilot, lambda: "^Y, /help" in screen_text(app))
+        await pilot.press("f1")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("ctrl+y")
+        await wait_until(pilot, lambda: app.screen is app.chat)
 
 
 async def test_a_key_without_an_action_does_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from textual.widgets import Input, OptionList
 from qwen3_chat.app.chat.history import History, Store, open_chat
 from qwen3_chat.app.chat.options import ChatOptions
 from qwen3_chat.app.tui.app import ChatApp
+from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.loader import Loader
 from qwen3_chat.app.tui.screens.sessions import SessionsScreen
 from qwen3_chat.app.tui.session import Session
@@ -323,6 +324,22 @@ async def test_a_chat_of_another_window_is_not_opened(three: None) -> None:
             await pilot.press("enter")
             await wait_until(pilot, lambda: [note.what for note in app.chat.query(Note)] == ["The chat was not opened"])
         app.session.close()
+
+
+async def test_its_keys_are_those_of_the_configuration(three: None) -> None:
+    app = window(scene())
+    keymap = Keymap({"sessions.delete": ("f8",), "sessions.undo": ()})
+    app = ChatApp(app.session.options, app.session, keymap=keymap)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_until(pilot, lambda: app.session.ready)
+        screen = await sessions(pilot)
+        await wait_until(pilot, lambda: "F8 delete" in screen_text(app))
+        assert "undo" not in screen_text(app)
+        await pilot.press("ctrl+d")
+        assert len(listed(screen)) == 3
+        await pilot.press("f8")
+        await wait_until(pilot, lambda: len(listed(screen)) == 2)
+        assert "deleted: Hi" in screen_text(app)
 
 
 async def test_a_window_that_cannot_save_says_so(data_home: Path) -> None:
