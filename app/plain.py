@@ -148,6 +148,8 @@ class _LineChat:
                 self._history.keep(self._conversation)
         if said:
             streams.write(sys.stdout, "\n")
+        for call in turn.message.tool_calls:
+            _say(f"The assistant calls {call.name} with {call.arguments}.")
         self._tell_end(turn.message)
 
     def _tell_end(self, reply: Message) -> None:

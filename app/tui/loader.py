@@ -1,4 +1,4 @@
-"""The model loads in a thread of its own while the window is already there. The interface only ever looks at it."""
+"""What takes long runs in a thread of its own while the window is already there. The interface only looks at it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.hub.download import Step
-    from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.engine import Progress
 
 ProgressCallback = Callable[["Progress | Step"], bool | None]
-Load = Callable[[ProgressCallback], "ChatModel"]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +25,20 @@ class Stage:
     total: int
 
 
-class Loader:
-    """One load. `stage`, `model` and `error` are written by the thread and read by the interface's timer."""
+class Loader(Generic[Result]):
+    """One load or download. `stage`, `result` and `error` are written by the thread and read by the window's timer."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Callable[[ProgressCallback], Result]) -> None:
         self._load = load
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
         self.stage: Stage | None = None  # None: still opening the files
-        self.model: ChatModel | None = None
+        self.result: Result | None = None
         self.error: BaseException | None = None
 
     @property
     def running(self) -> bool:
-        """The thread is alive: neither a model nor an error is final yet."""
+        """The thread is alive: neither result nor error is final yet."""
         return self._thread.is_alive()
 
     @property
@@ -64,7 +63,7 @@ class Loader:
         try:
             # Needed by the first reply and slow to import; here it costs the person nothing.
             import_module("qwen3_chat.app.tui.render.markdown")
-            self.model = self._load(self._progress)
+            self.result = self._load(self._progress)
         except BaseException as error:  # whatever it was, the screen shows it
             self.error = error
 

@@ -161,7 +161,8 @@ class Meters:
             return "loading", _progress(session.loader.stage)
         turn = session.turn
         if turn is None or turn.done or turn.phase == "done":
-            return "ready", ""
+            download = session.download
+            return "ready", f"downloading {_progress(download.stage)}" if download is not None else ""
         if turn.phase == "prefill":
             done, total = turn.prefill
             return "prefill", f"{format.short(done)}/{format.short(total)}" if total else ""

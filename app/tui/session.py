@@ -32,11 +32,14 @@ ALTERNATIVES = 10  # likeliest tokens that are kept for every place of a reply
 class Session:
     """One model and the conversation that is open."""
 
-    def __init__(self, options: ChatOptions, loader: Loader | None = None, opened: Opened | None = None) -> None:
+    def __init__(
+        self, options: ChatOptions, loader: Loader[ChatModel] | None = None, opened: Opened | None = None
+    ) -> None:
         """`opened`: the chat to begin with, and where it is saved. `loader` replaces the loading, for tests."""
         self.options = options
         self.place = options.model  # where the model is, or will come from
         self.loader = loader or Loader(self._load)
+        self.download: Loader[Path] | None = None  # of the model that comes next, while this one goes on
         self.replacement: Replacement | None = None  # the change of models that runs
         self.model: ChatModel | None = None
         self.thinking = options.thinking  # wish for the next turn; None: as the model likes
@@ -105,6 +108,11 @@ class Session:
         self.model, self.place, self.replacement = model, model.path, None
         self._cache = model.new_cache()
         self.rest()
+
+    def fetch(self, name: HubName) -> None:
+        """Download a model in the background."""
+        self.download = Loader(lambda progress: obtain(name, progress))
+        self.download.start()
 
     def replace_model(self, place: Path | HubName) -> None:
         """Load another model for this conversation. Only after `wake`, or where there is no model."""
@@ -269,9 +277,11 @@ class Session:
         if self.turn is not None:
             self.turn.poll()  # the last words
         self.keeper.close(self.conversation)
+        if self.download is not None:
+            self.download.cancel()  # not awaited: what has come by now is kept
         self.loader.cancel()
         self.loader.join()
-        model = self._lay_down() or self.loader.model
+        model = self._lay_down() or self.loader.result
         if self.replacement is not None:
             self.replacement.let_go()
         if model is not None:

@@ -14,7 +14,7 @@ from qwen3_chat.app import one_shot
 from qwen3_chat.app.chat.conversation import Conversation
 from qwen3_chat.app.chat.errors import OptionError
 from qwen3_chat.app.chat.given import read_messages, read_tools
-from qwen3_chat.app.chat.history import record
+from qwen3_chat.app.chat.history import ChatSummary, ExportFormat, SavedChat, export, record
 from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
 from qwen3_chat.app.chat.parts import ReplySplitter
 from qwen3_chat.app.chat.tools import ToolCall, parse_call
@@ -116,6 +116,14 @@ def test_calls_are_saved() -> None:
     columns = {name: getattr(turn.message, name) for name in ("id", "role", "content", "parent", "token_ids")}
     back = record.message_of(columns, facts, turn.message.trace)
     assert back.tool_calls == turn.message.tool_calls == (ToolCall("weather", '{"city": "Zürich"}'),)
+    for wrong in (
+        {"name": "f", "arguments": "x"},
+        {"name": "f", "arguments": "[]"},
+        {"name": 1, "arguments": "{}"},
+        {},
+    ):
+        with pytest.raises(record.DAMAGED):
+            record.message_of(columns, {**facts, "tool_calls": [wrong]}, turn.message.trace)
     del facts["tool_calls"]  # of an earlier version
     assert record.message_of(columns, facts, turn.message.trace).tool_calls == ()
 
@@ -219,6 +227,32 @@ def test_text_says_on_standard_error_that_there_are_calls(
     out, err = capsys.readouterr()
     assert out == ""
     assert 'the reply calls weather with {"city": "Zürich"}' in err
+
+
+def test_line_mode_says_a_call_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, scripted(f"I look.\n{CALL}"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Weather?\n")))
+    assert main(["--plain", "--no-think", "--no-save"]) == 0
+    said = 'Assistant: I look.\nThe assistant calls weather with {"city": "Zürich"}.\n'
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("md", 'Calls weather:\n\n```json\n{"city": "<b>"}\n```'),
+        ("html", "<p>Calls weather:</p>\n<pre><code>{&quot;city&quot;: &quot;&lt;b&gt;&quot;}</code></pre>"),
+    ],
+)
+def test_calls_are_exported(form: ExportFormat, said: str) -> None:
+    conversation = Conversation()
+    conversation.add_user("Weather?")
+    reply = conversation.begin_reply()
+    reply.tool_calls, reply.state = (ToolCall("weather", '{"city": "<b>"}'),), "complete"
+    summary = ChatSummary(1, "c" * 32, "Weather", "person", None, "Qwen3-4B", 1e9, 1e9, 2)
+    assert said in export(SavedChat(summary, conversation, {}), form)
 
 
 def test_a_second_system_prompt_is_refused() -> None:

@@ -49,6 +49,7 @@ def to_markdown(chat: SavedChat) -> str:
             parts.append(f"> *Thinking*\n>\n{quoted}")
         if message.content.strip():
             parts.append(message.content.strip("\n"))
+        parts += [f"Calls {call.name}:\n\n```json\n{call.arguments}\n```" for call in message.tool_calls]
         if end := _end(message):
             parts.append(f"*{end}*")
     return "\n\n".join(parts) + "\n"
@@ -95,6 +96,9 @@ def to_html(chat: SavedChat) -> str:
     for message in chat.conversation.path():
         speaker = _SPEAKERS.get(message.role, message.role.capitalize())
         body = _markdown(message.content) if message.role == "assistant" else _said(message.content)
+        for call in message.tool_calls:
+            name, arguments = html.escape(call.name), html.escape(call.arguments)
+            body += f"\n<p>Calls {name}:</p>\n<pre><code>{arguments}</code></pre>"
         if message.thinking.strip():
             body = f"<details><summary>Thinking</summary>{html.escape(message.thinking.strip())}</details>\n{body}"
         if end := _end(message):

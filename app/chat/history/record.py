@@ -51,8 +51,16 @@ def message_of(columns: Mapping[str, Any], facts: Mapping[str, Any], trace: Toke
     known = {name: value for name, value in facts.items() if name in _FACTS}
     stats = known.get("stats")
     known["stats"] = None if stats is None else ReplyStats(**stats)
-    known["tool_calls"] = tuple(ToolCall(**call) for call in known.get("tool_calls", ()))
+    known["tool_calls"] = tuple(map(_call_of, known.get("tool_calls", ())))
     return Message(**columns, **known, trace=trace)
+
+
+def _call_of(values: Mapping[str, Any]) -> ToolCall:
+    """The call; a file that somebody imports may say anything."""
+    call = ToolCall(**values)
+    if not isinstance(call.name, str) or not isinstance(json.loads(call.arguments), dict):
+        raise ValueError(f"no call of a tool: {call}")
+    return call
 
 
 def message_of_row(row: Mapping[str, Any]) -> Message:

@@ -31,8 +31,8 @@ class Loading(Part):
         loader = self.session.loader
         if self.session.model is not None:
             return
-        if loader.model is not None and not loader.running:
-            self.session.adopt(loader.model)
+        if loader.result is not None and not loader.running:
+            self.session.adopt(loader.result)
             self.introduce()
             await self.chat.switching.adopted()
         elif loader.error is not None and not loader.running:
@@ -68,9 +68,9 @@ class Loading(Part):
         self.chat.budget_line.measure()
 
     def cancel(self) -> bool:
-        """Ask the loader to stop. False if nothing is loaded any more."""
+        """Ask the loader to stop, or the download. False if nothing is under way."""
         if not self.session.loader.running:
-            return False
+            return self.chat.switching.cancel()
         self.session.loader.cancel()
         self.chat.say("cancelling the load")
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.errors import SettingsError
 from qwen3_chat.app.chat.hub import HubName, find
@@ -17,9 +18,16 @@ from qwen3_chat.app.tui.widgets.note import Note
 from qwen3_chat.app.tui.widgets.user_message import UserMessage
 from qwen3_chat.models.errors import Qwen3Error
 
+if TYPE_CHECKING:
+    from qwen3_chat.app.tui.screens.chat import ChatScreen
+
 
 class Switching(Part):
     """The conversation stays; only who replies changes."""
+
+    def __init__(self, chat: ChatScreen) -> None:
+        super().__init__(chat)
+        self._downloaded = ""  # the name of what is downloaded, or was last
 
     async def action_chat_model(self, typed: str) -> None:
         """Go on with the model of this path or name, or choose one."""
@@ -46,8 +54,16 @@ class Switching(Part):
         if session.model is not None and isinstance(place, Path) and _same(place, session.model.path):
             self.chat.say("this model is loaded already")
             return
+        if session.download is not None:
+            self.chat.say(f"another model is still being downloaded; {self._stop} cancels that")
+            return
         if session.loader.running:
             self.chat.say(f"{session.place.name} is still being loaded; {self._stop} cancels that")
+            return
+        if isinstance(place, HubName) and session.model is not None:
+            self._downloaded = str(place)
+            session.fetch(place)
+            self.chat.say(f"{place} is downloaded while the chat goes on; {self._stop} cancels that", 6.0)
             return
         try:
             if isinstance(place, Path):
@@ -65,6 +81,31 @@ class Switching(Part):
     @property
     def _stop(self) -> str:
         return self.chat.keymap.shown("turn.stop") or "/stop"
+
+    async def poll(self) -> None:
+        """Called by the timer: go on with what has been downloaded, or say why it has not."""
+        download = self.session.download
+        if download is None or download.running:
+            return
+        self.session.download = None
+        if download.result is not None:
+            await self._choose(download.result)
+        elif download.cancelled:
+            again = "the next download goes on from there"
+            await self.transcript.add(
+                Note("warning", f"{self._downloaded}: the download was cancelled", what_next=again)
+            )
+        elif download.error is not None:
+            why = reason(download.error)
+            await self.transcript.add(Note("error", f"{self._downloaded} could not be downloaded", why))
+
+    def cancel(self) -> bool:
+        """Ask the download to stop. False if there is none."""
+        if self.session.download is None:
+            return False
+        self.session.download.cancel()
+        self.chat.say("cancelling the download")
+        return True
 
     async def _begin_next(self, place: Path | HubName) -> None:
         self._begin(place)

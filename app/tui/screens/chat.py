@@ -244,6 +244,7 @@ class ChatScreen(Screen[None]):
         self.transcript.settle()
         await self.chats.poll()
         await self.model_load.poll()
+        await self.switching.poll()
         await self.following.poll()
         await self.sending.advance()
         self.drafting.poll()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -226,7 +227,7 @@ async def test_a_model_of_the_hub_is_downloaded_and_that_can_be_cancelled(
     monkeypatch: pytest.MonkeyPatch, chat_checkpoint: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    app = window(scene("Hello."))
+    app = window(scene("Hello.", "Again."))
     with serve({"someone/Tiny": Repository.of(chat_checkpoint)}) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         hub.hold.clear()
@@ -237,16 +238,18 @@ async def test_a_model_of_the_hub_is_downloaded_and_that_can_be_cancelled(
             await pilot.press(*"someone/Tiny")
             await wait_until(pilot, lambda: "someone/Tiny  download it from the hub" in screen_text(app))
             await pilot.press("enter")
-            await wait_until(
-                pilot, lambda: "● loading" in screen_text(app).replace("○", "●") and "KiB" in screen_text(app)
-            )
+            await wait_until(pilot, lambda: re.search(r"● ready downloading \d+% of \d+ KiB", screen_text(app)))
+            await ask(pilot, "and meanwhile?")
+            await send(pilot, "/model someone/Tiny")
+            await wait_until(pilot, lambda: "another model is still being downloaded" in screen_text(app))
             await pilot.press("escape")
             hub.hold.set()
             await wait_until(pilot, lambda: notes(app))
-            assert (notes(app)[0].what, notes(app)[0].what_next) == (
-                "Loading Tiny was cancelled",
-                "scripted is still there",
-            )
+            assert notes(app)[0].what == "someone/Tiny: the download was cancelled"
+            assert app.session.model is not None and app.session.model.name == "scripted"
+            await send(pilot, "/model someone/nothing")
+            await wait_until(pilot, lambda: len(notes(app)) == 2)
+            assert "has no such model" in notes(app)[1].why
             await send(pilot, "/model someone/Tiny")
             await wait_until(pilot, lambda: app.session.model is not None and app.session.model.name == "Tiny")
-            assert texts(app) == ["hi", "Hello."]
+            assert texts(app) == ["hi", "Hello.", "and meanwhile?", "Again."]
