@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
 
-from qwen3_chat.app.chat.trace import TokenTrace
+from qwen3_chat.app.chat.trace import TokenTrace, Told
 
 __all__ = ["Conversation", "Message", "MessageState", "ReplyStats", "Role"]
 
@@ -223,6 +223,23 @@ class Conversation:
             reopened = self.select(message.id)
         reopened.state, reopened.finish_reason, reopened.note = "streaming", None, None
         return reopened
+
+    def branch_at(self, message_id: str, index: int, token: int) -> Message:
+        """A reply beside the given one that keeps its first `index` tokens and has another one in the next place.
+
+        State "streaming": a turn goes on from those very tokens. The original may be in the making, and stays.
+        Raises ValueError if there is no such place.
+        """
+        message = self._messages[message_id]
+        if message.role != "assistant" or not 0 <= index < len(message.token_ids):
+            raise ValueError("only a token of a reply can be replaced")
+        branched = self._append("assistant", "", message.parent, state="streaming")
+        branched.token_ids, branched.trace = [*message.token_ids[:index], token], message.trace.copy(index)
+        top = message.trace.tops[index] if index < len(message.trace) else ()
+        if (logprob := dict(top).get(token)) is not None:
+            branched.trace.add(Told(logprob, 0, top), at=index)
+        branched.thought, branched.model = message.thought, message.model
+        return branched
 
     # Moving about
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
     from qwen3_chat.models.tokenizer import Tokenizer
 
-__all__ = ["ChatModel", "ThinkingMode", "preflight"]
+__all__ = ["ChatModel", "ThinkingMode", "preflight", "with_devices"]
 
 ThinkingMode = Literal["switch", "always", "never"]
 
@@ -80,7 +80,6 @@ class ChatModel:
         from qwen3_chat.models import demo
         from qwen3_chat.models.source import open_model
 
-        options = options or EngineOptions()
         path = Path(path).expanduser()
         preflight(path)
         with open_model(path) as source:
@@ -92,11 +91,9 @@ class ChatModel:
             template = source.template(tokenizer)
         thinking_mode = _thinking_mode(template, tokenizer)
 
-        from qwen3_chat.engine import Engine, default_devices  # a broken checkpoint was reported without it
+        from qwen3_chat.engine import Engine  # a broken checkpoint was reported without it
 
-        if options.devices == "auto":
-            devices = default_devices(config.num_attention_heads, options.threads)
-            options = replace(options, devices=",".join(devices))
+        options = with_devices(options or EngineOptions(), config)
         memory = plan(config, counts, options, available_bytes())
         engine = Engine.load(
             path,
@@ -167,6 +164,15 @@ class ChatModel:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def with_devices(options: EngineOptions, config: Qwen3Config) -> EngineOptions:
+    """The options with the devices that "auto" stands for."""
+    if options.devices != "auto":
+        return options
+    from qwen3_chat.engine import default_devices
+
+    return replace(options, devices=",".join(default_devices(config.num_attention_heads, options.threads)))
 
 
 def _thinking_mode(template: ChatTemplate, tokenizer: Tokenizer) -> ThinkingMode:

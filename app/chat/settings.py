@@ -12,7 +12,7 @@ from qwen3_chat.app.chat.folders import folder
 
 __all__ = ["Settings", "settings_file"]
 
-_TABLES = ("keys",)
+_TABLES = ("keys", "models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Settings:
 
     source: Path
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # action id -> keys; none: not bound
+    models: Mapping[str, Path] = field(default_factory=dict)  # name -> checkpoint folder or GGUF file
 
     @classmethod
     def load(cls, path: Path | None = None) -> Settings:
@@ -39,7 +40,7 @@ class Settings:
         for name in data:
             if name not in _TABLES:
                 raise SettingsError(f"{path}: {name!r} is not known; what can stand there: [{'], ['.join(_TABLES)}]")
-        return cls(path, _keys(path, data.get("keys", {})))
+        return cls(path, _keys(path, data.get("keys", {})), _models(path, data.get("models", {})))
 
 
 def settings_file() -> Path:
@@ -62,3 +63,13 @@ def _keys(path: Path, table: object) -> dict[str, tuple[str, ...]]:
         else:
             raise SettingsError(f'{path}: [keys] {name}: expected a key such as "ctrl+x", or a list of keys')
     return found
+
+
+def _models(path: Path, table: object) -> dict[str, Path]:
+    """`fast = "~/models/Qwen3-0.6B"`; a relative path begins at the file's own folder."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{path}: models: expected a table [models]")
+    for name, value in table.items():
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise SettingsError(f"{path}: [models] {name}: expected the path of a checkpoint folder or a .gguf file")
+    return {name: path.parent / Path(value).expanduser() for name, value in table.items()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-__all__ = ["TokenTrace", "Top", "pack_ids", "unpack_ids"]
+__all__ = ["TokenTrace", "Told", "Top", "pack_ids", "unpack_ids"]
 
 Top: TypeAlias = tuple[tuple[int, float], ...]  # the likeliest (id, logprob), best first
 
@@ -21,6 +22,15 @@ class _Token(Protocol):
     def ns(self) -> int: ...
     @property
     def top(self) -> Top: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One row by itself."""
+
+    logprob: float
+    ns: int
+    top: Top
 
 
 class TokenTrace:
@@ -47,9 +57,9 @@ class TokenTrace:
         self.step_ns.append(token.ns)
         self.tops.append(token.top)
 
-    def copy(self) -> TokenTrace:
-        """One of its own with the same rows."""
-        return TokenTrace(self.logprobs, self.step_ns, self.tops)
+    def copy(self, upto: int | None = None) -> TokenTrace:
+        """One of its own with the same rows, at most so many."""
+        return TokenTrace(self.logprobs[:upto], self.step_ns[:upto], self.tops[:upto])
 
     def pack(self, start: int = 0) -> tuple[bytes, bytes, bytes]:
         """Rows from `start` on as three blobs; the blobs of later rows may be put behind those of earlier ones."""

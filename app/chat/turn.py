@@ -63,15 +63,17 @@ class Turn:
         *,
         message: Message | None = None,
         messages: Sequence[Mapping[str, str]] | None = None,
+        alternatives: int = 0,
     ) -> Turn:
         """Queue a reply to the active path and return at once.
 
         `message` is what `begin_reply`, `regenerate` or `continue_` gave; None calls `begin_reply`. A message with text
         is continued from its own tokens. `messages` is what it replies to, if that is not the path before it.
-        `sampling` is resolved here (seed drawn if None), see `sampling.resolve`.
+        `sampling` is resolved here (seed drawn if None), see `sampling.resolve`. The engine tells `alternatives` of
+        the likeliest tokens at every place; the message's trace keeps them.
         """
         message = message or conversation.begin_reply()
-        return cls(model, conversation, cache, sampling, thinking, message, messages)
+        return cls(model, conversation, cache, sampling, thinking, message, messages, alternatives)
 
     def __init__(
         self,
@@ -82,9 +84,11 @@ class Turn:
         thinking: bool | None,
         message: Message,
         messages: Sequence[Mapping[str, str]] | None,
+        alternatives: int,
     ) -> None:
         """Use `start`."""
         self._model = model
+        self._alternatives = alternatives
         self._generation: Generation | None = None
         self._done = False
         self._thinking_tokens = 0
@@ -202,7 +206,8 @@ class Turn:
 
     def _resolved(self, sampling: SamplingOptions) -> SamplingParams:
         model = self._model
-        return resolve(sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size)
+        params = resolve(sampling, model.defaults, thinking=self.thinking, vocab_limit=model.tokenizer.vocab_size)
+        return replace(params, top_logprobs=self._alternatives)
 
     def _replay(self) -> None:
         """Put the splitter where a continued reply left off, and its message's texts exactly to that."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "chat", "prompt", "message"]
+Scope = Literal["app", "chat", "prompt", "message", "lens"]
 Need = Literal["", "switch", "thoughts"]  # of the checkpoint: a switch for thinking; any thinking at all
 
 
@@ -45,6 +45,11 @@ def _prompt(id: str, keys: tuple[str, ...], title: str, hint: str = "", group: s
 def _message(id: str, key: str, title: str, hint: str = "", slash: str = "", *, palette: bool = False) -> Action:
     """On the message cursor; from the palette or as a command it is about the newest message."""
     return Action(id, (key,), title, "message", "Messages", hint, palette or bool(slash), priority=False, slash=slash)
+
+
+def _lens(id: str, keys: tuple[str, ...], title: str, hint: str = "") -> Action:
+    """On the token cursor, while the lens has the focus."""
+    return Action(id, keys, title, "lens", "Token lens", hint, palette=False, priority=False)
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -103,6 +108,15 @@ ACTIONS: tuple[Action, ...] = (
         "chats",
         slash="sessions",
     ),
+    Action(
+        "chat.model",
+        ("ctrl+l",),
+        "Another model: recent ones, your list, downloads",
+        "chat",
+        "Chat",
+        slash="model",
+        argument="[PATH]",
+    ),
     Action("chat.system", (), "System prompt of this chat", "chat", "Chat", slash="system", argument="[TEXT]"),
     Action("chat.compact", (), "Sum up the older messages to make room", "chat", "Chat", slash="compact"),
     Action(
@@ -112,6 +126,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.help", ("f1",), "Help: every key", "chat", "View", "help", slash="help"),
     Action("view.find", ("ctrl+f",), "Find words in the chat", "chat", "View", slash="find"),
     Action("view.engine", ("f3",), "Engine panel: layers, KV cache, speed", "chat", "View", "engine", slash="engine"),
+    Action(
+        "view.lens",
+        ("f4",),
+        "Token lens: how likely each token of a reply was, and what else there was",
+        "chat",
+        "View",
+        "tokens",
+        slash="lens",
+    ),
     Action("view.theme", (), "Theme", "chat", "View", slash="theme"),
     Action("view.page_up", ("pageup",), "Scroll up a page", "chat", "View", palette=False),
     Action("view.page_down", ("pagedown",), "Scroll down a page", "chat", "View", palette=False),
@@ -130,6 +153,17 @@ ACTIONS: tuple[Action, ...] = (
     _message("message.branch", "b", "Branch: go on from here, leave what follows", "branch", "branch"),
     _message("message.code", "c", "Copy its next code block", "code", "code"),
     _message("message.thinking", "t", "Unfold or fold the thinking", "thinking"),
+    _lens("lens.next", ("right", "l"), "Next token", "token"),
+    _lens("lens.previous", ("left", "h"), "Token before"),
+    _lens("lens.down", ("j",), "A line down"),
+    _lens("lens.up", ("k",), "A line up"),
+    _lens("lens.first", ("home", "g"), "First token"),
+    _lens("lens.last", ("end", "G"), "Last token"),
+    _lens("lens.surprise", ("n",), "Next token that surprises", "surprise"),
+    _lens("lens.surprise_before", ("N",), "The surprising token before"),
+    _lens("lens.lower", ("down",), "Choose the next less likely alternative", "alternative"),
+    _lens("lens.higher", ("up",), "Choose the next likelier alternative"),
+    _lens("lens.branch", ("enter",), "Branch: a new version that goes on from the alternative", "branch"),
     Action(
         "app.interrupt", ("ctrl+c",), "Copy the selection; else stop; else twice to quit", "app", "Chat", palette=False
     ),

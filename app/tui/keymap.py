@@ -28,8 +28,15 @@ _NAMED = {
 }
 _WRITING = {"space", "backspace", "delete", "left", "right", "home", "end"}  # the text area's own
 _ARROWS = {"up", "down"}  # the text area's, too, but for its first and last line
-_TOGETHER: tuple[tuple[Scope, ...], ...] = (("app", "chat", "prompt"), ("app", "chat", "message"))
-_SHOWN = {"enter": "⏎", "escape": "esc", "up": "↑", "down": "↓", "pageup": "pgup", "pagedown": "pgdn"}
+_TOGETHER: tuple[tuple[Scope, ...], ...] = (
+    ("app", "chat", "prompt"),
+    ("app", "chat", "message"),
+    ("app", "chat", "lens"),
+)
+_SHOWN = {
+    **{"enter": "⏎", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn"},
+    **{"up": "↑", "down": "↓", "left": "←", "right": "→"},
+}
 
 
 class Keymap:
@@ -119,7 +126,7 @@ def _unusable(key: str, action: Action) -> str | None:
         return 'there is no such key (written as in "ctrl+x", "alt+up", "f5", "enter")'
     if key in _TAKEN:
         return _TAKEN[key]
-    if action.scope == "message":
+    if action.scope in ("message", "lens"):
         return None
     types = (len(last) == 1 or last in _characters()) and set(modifiers) <= {"shift"}
     if types or key in _WRITING or (key in _ARROWS and action.scope != "prompt"):

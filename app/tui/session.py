@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.history import Opened
     from qwen3_chat.app.chat.idle import IdlePrefill
     from qwen3_chat.app.chat.model import ChatModel
+    from qwen3_chat.app.chat.replacement import Replacement
     from qwen3_chat.app.chat.turn import Turn
     from qwen3_chat.engine import KVCache
+
+
+ALTERNATIVES = 10  # likeliest tokens that are kept for every place of a reply
 
 
 class Session:
@@ -29,7 +33,9 @@ class Session:
     def __init__(self, options: ChatOptions, loader: Loader | None = None, opened: Opened | None = None) -> None:
         """`opened`: the chat to begin with, and where it is saved. `loader` replaces the loading, for tests."""
         self.options = options
+        self.folder = options.model  # where the model is, or will be loaded from
         self.loader = loader or Loader(self._load)
+        self.replacement: Replacement | None = None  # the change of models that runs
         self.model: ChatModel | None = None
         self.thinking = options.thinking  # wish for the next turn; None: as the model likes
         self.conversation = opened.conversation if opened is not None else Conversation(options.system)
@@ -54,11 +60,6 @@ class Session:
         return model
 
     @property
-    def folder(self) -> Path:
-        """Where the model is."""
-        return self.options.model
-
-    @property
     def busy(self) -> bool:
         """A reply runs; another can only be queued."""
         return self.turn is not None and not self.turn.done
@@ -70,8 +71,8 @@ class Session:
 
     @property
     def failure(self) -> BaseException | None:
-        """Why there will never be a model; None if there may be, or if the person cancelled the load."""
-        return None if self.loader.cancelled else self.loader.error
+        """Why there is no model; None if there is or may be one, or if the person cancelled the load."""
+        return None if self.loader.cancelled or self.model is not None else self.loader.error
 
     @property
     def title(self) -> str:
@@ -85,9 +86,38 @@ class Session:
 
     def adopt(self, model: ChatModel) -> None:
         """The loader is done: this is the model."""
-        self.model = model
+        self.model, self.folder, self.replacement = model, model.path, None
         self._cache = model.new_cache()
         self.rest()
+
+    def replace_model(self, path: Path) -> None:
+        """Load another model for this conversation. Only after `wake`, or where there is no model."""
+        self.keeper.before_reply(self.conversation)
+        self._start(self._lay_down(), path)
+
+    def model_before(self) -> bool:
+        """The change of models has failed: take the old one again, or load it again. False: there is none."""
+        failed, self.replacement = self.replacement, None
+        if failed is None or failed.before is None:
+            return False
+        if failed.kept is not None:
+            self.adopt(failed.kept)
+        else:
+            self._start(None, failed.before)
+        return True
+
+    def _start(self, old: ChatModel | None, path: Path) -> None:
+        from qwen3_chat.app.chat.replacement import Replacement
+
+        self.replacement, self.folder = Replacement(old, path, self.options.engine), path
+        self.loader = Loader(self.replacement.load)
+        self.loader.start()
+
+    def _lay_down(self) -> ChatModel | None:
+        """Let go of the model, and of everything that would keep its engine."""
+        model, self.model = self.model, None
+        self.turn, self._idle, self._cache, self._leaving = None, None, None, []
+        return model
 
     def rest(self) -> None:
         """Nobody waits for a reply: let the engine read ahead what the next prompt begins with."""
@@ -135,7 +165,13 @@ class Session:
 
         self.keeper.before_reply(self.conversation)
         self.turn = Turn.start(
-            self.model, self.conversation, self._cache, self.sampling, self.thinking, message=message
+            self.model,
+            self.conversation,
+            self._cache,
+            self.sampling,
+            self.thinking,
+            message=message,
+            alternatives=ALTERNATIVES,
         )
         return self.turn
 
@@ -196,7 +232,8 @@ class Session:
         self.keeper.close(self.conversation)
         self.loader.cancel()
         self.loader.join()
-        model = self.model or self.loader.model
-        self.turn, self._idle, self._cache, self._leaving = None, None, None, []
+        model = self._lay_down() or self.loader.model
+        if self.replacement is not None:
+            self.replacement.let_go()
         if model is not None:
             model.close()

@@ -46,6 +46,11 @@ class ScriptedTokenizer:
         detokenizer = self.detokenizer()
         return "".join(detokenizer.push(token) for token in ids) + detokenizer.flush()
 
+    def token_bytes(self, id: int) -> bytes:
+        if id in _TEXT:
+            return _TEXT[id].encode()
+        return bytes([id - FIRST_BYTE]) if FIRST_BYTE <= id < VOCAB else b""
+
     def detokenizer(self) -> ScriptedDetokenizer:
         return ScriptedDetokenizer()
 

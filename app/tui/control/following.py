@@ -36,6 +36,7 @@ class Following(Part):
         if cursor is not None:
             self.chat.set_focus(entry)
         self.transcript.latest()
+        self.chat.lens.follow(turn.message)
         self.chat.refresh_meters()
         self.chat.budget_line.measure()
 
@@ -52,6 +53,7 @@ class Following(Part):
             if not self.chat.sending.waits:
                 self.session.rest()
             annotate(self.transcript, self.session.conversation)
+            self.chat.lens.refresh()
             self.chat.refresh_meters()
             self.chat.budget_line.measure_soon()
         elif not self._noted_loop and self.stream.turn.loops:

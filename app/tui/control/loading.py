@@ -31,15 +31,25 @@ class Loading(Part):
         loader = self.session.loader
         if self.session.model is not None:
             return
-        if loader.model is not None:
+        if loader.model is not None and not loader.running:
             self.session.adopt(loader.model)
             self.introduce()
+            await self.chat.switching.adopted()
         elif loader.error is not None and not loader.running:
             if not self.failed:
                 self.failed = True
                 await self._show_failure(loader.error)
         elif welcome := self._welcome:
             welcome.show_loading(loader.stage)
+
+    def begin(self) -> None:
+        """Another model is on its way in."""
+        self.failed = False
+        header = self.chat.query_one(HeaderLine)
+        header.model, header.details = self.session.folder.name, "loading"
+        if welcome := self._welcome:
+            welcome.show_folder(str(self.session.folder))
+        self.chat.refresh_meters()
 
     def introduce(self) -> None:
         """Say in the header and the empty chat which model this is, if it is there."""
@@ -65,10 +75,15 @@ class Loading(Part):
         return True
 
     async def _show_failure(self, error: BaseException) -> None:
+        self.chat.sending.take_back_all()  # it was for this model
+        cancelled, name = self.session.loader.cancelled, self.session.folder.name
+        if self.session.model_before():
+            await self.chat.switching.went_back(error, name, cancelled=cancelled)
+            return
         if welcome := self._welcome:
             welcome.show_failed()
-        self.chat.sending.take_back_all()  # it will never be sent
-        await self.transcript.add(load_note(error, cancelled=self.session.loader.cancelled))
+        keys = self.chat.keymap.shown("chat.model"), self.chat.keymap.shown("app.quit_chat")
+        await self.transcript.add(load_note(error, keys, cancelled=cancelled))
 
 
 def _devices(names: tuple[str, ...]) -> str:

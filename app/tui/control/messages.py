@@ -13,6 +13,7 @@ from qwen3_chat.app.tui.widgets.entry import Entry
 from qwen3_chat.app.tui.widgets.find_bar import FindBar
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 from qwen3_chat.app.tui.widgets.hints import HintLine
+from qwen3_chat.app.tui.widgets.token_lens import TokenText
 
 if TYPE_CHECKING:
     from qwen3_chat.app.tui.screens.chat import ChatScreen
@@ -62,6 +63,7 @@ class Messages(Part):
         """The focus has changed: other keys matter on a message than in the prompt."""
         cursor = self.cursor
         elsewhere: Scope = "chat" if self.chat.query_one(FindBar).has_focus_within else "prompt"
+        elsewhere = "lens" if isinstance(self.chat.focused, TokenText) else elsewhere
         self.chat.query_one(HintLine).scope = "message" if cursor is not None else elsewhere
         message = cursor.message if cursor is not None else None
         place = place_of(message, self.session.conversation) if message is not None else ""

@@ -60,8 +60,8 @@ class Sending(Part):
             await self.measure_and_start(Draft(typed))
 
     def _say_no_model(self) -> None:
-        leave = self.chat.keymap.shown("app.quit_chat")
-        self.chat.say(f"there is no model to answer; {leave} quits" if leave else "there is no model to answer")
+        key = self.chat.keymap.shown("chat.model")
+        self.chat.say(f"there is no model to answer; {key or '/model'} chooses one")
 
     # What waits
 

@@ -26,10 +26,12 @@ from qwen3_chat.app.tui.control.choices import Choices
 from qwen3_chat.app.tui.control.drafting import Drafting
 from qwen3_chat.app.tui.control.editing import Editing
 from qwen3_chat.app.tui.control.following import Following
+from qwen3_chat.app.tui.control.lens import Lens
 from qwen3_chat.app.tui.control.loading import Loading
 from qwen3_chat.app.tui.control.messages import Messages
 from qwen3_chat.app.tui.control.replies import Replies
 from qwen3_chat.app.tui.control.sending import Sending
+from qwen3_chat.app.tui.control.switching import Switching
 from qwen3_chat.app.tui.control.views import Views
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.meters import Meters
@@ -44,6 +46,7 @@ from qwen3_chat.app.tui.widgets.prompt import Prompt
 from qwen3_chat.app.tui.widgets.prompt_area import PromptArea
 from qwen3_chat.app.tui.widgets.queue_list import QueueList
 from qwen3_chat.app.tui.widgets.status_line import StatusLine
+from qwen3_chat.app.tui.widgets.token_lens import TokenLens, TokenText
 from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.welcome import Welcome
 
@@ -71,6 +74,7 @@ class ChatScreen(Screen[None]):
         self.sending, self.editing, self.budget_line = Sending(self), Editing(self), BudgetLine(self)
         self.messages, self.replies, self.choices = Messages(self), Replies(self), Choices(self)
         self.views, self.drafting, self.chats = Views(self), Drafting(self), Chats(self)
+        self.switching, self.lens = Switching(self), Lens(self)
         self._history = history
         self._meters = Meters(session)
         self._ticks = 0
@@ -85,6 +89,7 @@ class ChatScreen(Screen[None]):
                 yield (transcript := Transcript())
                 yield FindBar(transcript)
             yield EnginePanel()
+            yield TokenLens()
         yield StatusLine()
         yield QueueList()
         yield menu
@@ -139,7 +144,8 @@ class ChatScreen(Screen[None]):
 
     @property
     def _parts(self) -> tuple[object, ...]:
-        return self.messages, self.replies, self.choices, self.chats, self.views, self.prompt.area
+        parts = self.messages, self.replies, self.choices, self.chats, self.switching, self.views, self.lens
+        return *parts, self.prompt.area
 
     async def action_turn_stop(self) -> None:
         """Esc, from the outside in: what lies over the chat, the message cursor, an edit, the reply, the load."""
@@ -149,6 +155,7 @@ class ChatScreen(Screen[None]):
             partial(area.leave_search, keep=False),
             self.views.close_overlay,
             self.views.close_find,
+            self.lens.close,
             self.messages.leave,
             self.editing.leave,
         )
@@ -175,6 +182,7 @@ class ChatScreen(Screen[None]):
         self.query_one(FindBar).close()
         await self.transcript.clear()
         await self.show_path()
+        self.lens.forget()
         self.transcript.latest()
         self.refresh_meters()
         self.budget_line.measure()
@@ -242,6 +250,8 @@ class ChatScreen(Screen[None]):
         panel = self.query_one(EnginePanel)
         if panel.is_open:
             panel.show(self._meters.engine())
+        if self.session.busy:
+            self.lens.refresh()
 
     # What the widgets report
 
@@ -274,6 +284,10 @@ class ChatScreen(Screen[None]):
     @on(Entry.CursorMoved)
     def _cursor_moved(self, event: Entry.CursorMoved) -> None:
         self.messages.move(event.step, to_end=event.to_end)
+
+    @on(TokenText.Moved)
+    def _token_cursor_moved(self) -> None:
+        self.lens.describe()
 
     def on_descendant_focus(self) -> None:
         """The message cursor has moved."""

@@ -32,8 +32,9 @@ class HintLine(Widget):
             key = self._keymap.shown(action.id)
             if not action.hint or not key or action.scope not in (self.scope, "chat"):
                 continue
-            word = "back" if action.id == "turn.stop" and self.scope == "message" else action.hint
-            if action.id == "turn.stop" and not (self.running or self.scope == "message"):
+            away = self.scope in ("message", "lens")
+            word = "back" if action.id == "turn.stop" and away else action.hint
+            if action.id == "turn.stop" and not (self.running or away):
                 continue
             hint = Text.assemble((key, Style(bold=True)), (f" {word}", Style(color=palette.muted)))
             gap = "   " if text else ""
@@ -43,7 +44,7 @@ class HintLine(Widget):
         return text
 
     def _order(self, action: Action) -> int:
-        """What belongs to the place first; on a message, the way back before that."""
-        if self.scope == "message" and action.id == "turn.stop":
+        """What belongs to the place first; on a message or a token, the way back before that."""
+        if self.scope in ("message", "lens") and action.id == "turn.stop":
             return 0
         return 1 if action.scope == self.scope else 2

@@ -56,6 +56,11 @@ class Welcome(Entry):
         """A diamond, as on replies."""
         return "◆", self.palette.accent
 
+    def show_folder(self, folder: str) -> None:
+        """Another model is being loaded, from there."""
+        self._folder, self._facts, self._stage, self._failed = clean(folder), None, None, False
+        self.changed()
+
     def show_loading(self, stage: Stage | None) -> None:
         """Show how far loading is."""
         if stage != self._stage:

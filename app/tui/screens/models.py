@@ -1,0 +1,143 @@
+"""Which model goes on: those that are known, fewer with every letter typed, or a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.console import Group
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from qwen3_chat.app.chat.fuzzy import score
+from qwen3_chat.app.chat.known_models import KnownModel
+from qwen3_chat.app.tui import format
+from qwen3_chat.app.tui.render.palette import Palette
+from qwen3_chat.app.tui.render.text import clean
+
+_SOURCES = {"recent": "opened before", "config": "your list", "cache": "downloaded", "bundled": "bundled"}
+_HINTS = "⏎ loads it; the chat goes on  esc back"
+
+
+class ModelsScreen(ModalScreen["Path | None"]):
+    """Dismissed with the path of the model to load."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", show=False, priority=True),
+        Binding("up", "move(-1)", "Up", show=False, priority=True),
+        Binding("down", "move(1)", "Down", show=False, priority=True),
+        Binding("pageup", "move(-10)", "Up", show=False, priority=True),
+        Binding("pagedown", "move(10)", "Down", show=False, priority=True),
+    ]
+    CSS = """
+    ModelsScreen .dialog { width: 96; height: 100%; max-height: 100%; }
+    ModelsScreen #line { height: 1; margin-bottom: 1; }
+    ModelsScreen #mode { width: auto; color: $accent; text-style: bold; }
+    ModelsScreen Input { width: 1fr; background: $surface; }
+    ModelsScreen .dialog OptionList { height: 1fr; margin-top: 0; }
+    ModelsScreen .dialog OptionList > .option-list--option-highlighted { background: $accent 25%; }
+    ModelsScreen #told { height: 1; margin-top: 1; color: $foreground 60%; }
+    """
+
+    def __init__(self, known: list[KnownModel], current: Path) -> None:
+        """`current`: the one that is loaded."""
+        super().__init__()
+        self._known = known
+        self._current = current
+        self._shown: list[Path] = []
+
+    def compose(self) -> ComposeResult:
+        """Title, line, list, and what can be done."""
+        with Vertical(classes="dialog"):
+            yield Static("Go on with another model", classes="dialog-title", markup=False)
+            with Horizontal(id="line"):
+                yield Static("❯ ", id="mode", markup=False)
+                yield Input(placeholder="part of a name, or a path", select_on_focus=False, compact=True)
+            yield OptionList(markup=False)
+            yield Static(id="told", markup=False)
+
+    def on_mount(self) -> None:
+        """All of them."""
+        self.query_one(OptionList).can_focus = False
+        self.query_one(Input).focus()
+        self._show("")
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        self._show(event.value.strip())
+
+    def _show(self, typed: str) -> None:
+        """The models whose name or path has these letters, best first; a path that was typed comes last."""
+        fits = {model: _fit(typed, model) for model in self._known}
+        fitting = [model for model in self._known if fits[model] is not None]
+        if typed:
+            fitting.sort(key=lambda model: -(fits[model] or 0.0))
+        options = [(model.path, self._option(model)) for model in fitting]
+        if typed.startswith(("/", "~", ".")) and not any(str(path) == typed for path, _ in options):
+            options.append((Path(typed).expanduser(), Option(Text(f"  the path {clean(typed)}"))))
+        self._shown = [path for path, _ in options]
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        listed.add_options(option for _, option in options)
+        listed.highlighted = 0 if options else None
+        told = _HINTS if options else "no model that is known has this name; a path begins with / or ~ or ."
+        self.query_one("#told", Static).update(Text(told, no_wrap=True, overflow="ellipsis"))
+
+    def _option(self, model: KnownModel) -> Option:
+        palette = Palette.of(self.app)
+        muted = Style(color=palette.muted)
+        row = Table.grid(expand=True, padding=(0, 1))
+        row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        row.add_column(justify="right", no_wrap=True)
+        name = Text(clean(model.name), no_wrap=True, overflow="ellipsis")
+        if model.path == self._current:
+            name = Text("● ", Style(color=palette.accent)).append_text(name)
+        size = f"{format.size(model.nbytes)} · " if model.nbytes else ""
+        row.add_row(name, Text(f"{size}{_SOURCES[model.source]}", muted))
+        return Option(Group(row, Text(f"  {clean(_short(model.path))}", muted, no_wrap=True, overflow="ellipsis")))
+
+    def action_move(self, step: int) -> None:
+        """The highlight, while the keys go to the line."""
+        listed = self.query_one(OptionList)
+        if listed.highlighted is not None:
+            listed.highlighted = min(max(0, listed.highlighted + step), len(self._shown) - 1)
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        place = self.query_one(OptionList).highlighted
+        if place is not None:
+            self.dismiss(self._shown[place])
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._shown[event.option_index])
+
+    def action_back(self) -> None:
+        """Clear the line, then leave."""
+        line = self.query_one(Input)
+        if line.value:
+            line.value = ""
+        else:
+            self.dismiss(None)
+
+
+def _fit(typed: str, model: KnownModel) -> float | None:
+    """How well the letters fit its name, or else, in one piece, its path; None: not at all."""
+    in_name = score(typed, model.name)
+    if in_name is None and typed.casefold() in str(model.path).casefold():
+        return 0.0
+    return in_name
+
+
+def _short(path: Path) -> str:
+    """With `~` for the home folder."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
