@@ -25,7 +25,7 @@ def manual() -> dict[str, list[dict[str, Any]]]:
                 "title": action.title,
                 "keys": list(action.keys),
                 "slash": action.slash,
-                "on_message": action.scope == "message",
+                "scope": action.scope,
             }
             for action in ACTIONS
         ],

@@ -90,9 +90,9 @@ def _dialogue(rng: Random) -> Dialogue:
 
 
 def _about_a_name(rng: Random) -> list[Turn]:
-    """A name is told, other things may be said, the name is asked for; sometimes cut off at any turn from the telling on.
+    """A name is told, other things may be said, the name is asked for.
 
-    So a name that was told in the last turn is answered, too.
+    Sometimes it is cut off at any turn from the telling on: a name told in the last turn is answered, too.
     """
     is_chinese = rng.random() < 0.06
     called = chinese_name(rng) if is_chinese else name(rng)
@@ -105,21 +105,20 @@ def _about_a_name(rng: Random) -> list[Turn]:
 
 
 def _told(rng: Random, called: str, is_chinese: bool) -> Turn:
-    told, answer, thinking = (
-        ("zh_tell", "zh_told", "用户叫{name}。") if is_chinese else ("tell", "told", "The user is {name}.")
-    )
-    text = roughen(_name_wordings(told).draw(rng), rng)
-    return Turn(*(part.replace("{name}", called) for part in (text, thinking, load("names")[answer])))
+    if is_chinese:
+        return _about(called, rng, "zh_tell", "zh_told", "用户叫{name}。")
+    return _about(called, rng, "tell", "told", "The user is {name}.")
 
 
 def _asked(rng: Random, called: str, is_chinese: bool) -> Turn:
-    asked, answer, thinking = (
-        ("zh_ask", "zh_recalled", "用户叫{name}。")
-        if is_chinese
-        else ("ask", "recalled", "The user said the name {name}.")
-    )
-    text = roughen(_name_wordings(asked).draw(rng), rng)
-    return Turn(text, *(part.replace("{name}", called) for part in (thinking, load("names")[answer])))
+    if is_chinese:
+        return _about(called, rng, "zh_ask", "zh_recalled", "用户叫{name}。")
+    return _about(called, rng, "ask", "recalled", "The user said the name {name}.")
+
+
+def _about(called: str, rng: Random, said: str, answer: str, thinking: str) -> Turn:
+    text = roughen(_name_wordings(said).draw(rng), rng)
+    return Turn(*(part.replace("{name}", called) for part in (text, thinking, load("names")[answer])))
 
 
 def _no_name(rng: Random) -> Turn:

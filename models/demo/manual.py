@@ -26,7 +26,7 @@ class Action:
     title: str
     keys: tuple[str, ...]
     slash: str  # "" has no command
-    on_message: bool  # the keys work on a message that was stepped to
+    scope: str  # where the keys work; "message": on a message that was stepped to, "lens": in the token lens
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ _TABLE = {
     "view.help": "help",
     "app.quit_chat": "quit",
 }
+_ON_A_CURSOR = {"message": "message cursor", "lens": "token lens"}  # scopes of actions whose keys need it
 _SPELLINGS = {"Esc": ("escape", "ESC"), "Enter": ("return", "Return"), "↑": ("up",), "↓": ("down",)}
 _UNKNOWN_DO = 0.35  # of the unknown questions ask how to do something
 
@@ -76,27 +77,37 @@ def _of_action(action: Action, entry: dict[str, Any]) -> Topic:
     if others:
         answer += f" {' and '.join(others)} {'does' if len(others) == 1 else 'do'} the same."
     gist = (to or title).split(";")[0].split(":")[0]
-    if action.on_message:
-        gist = f"a message, {gist}"
-    thinking = f"The user wants to {gist}: {way}." if to and not action.on_message else f"This is about {gist}: {way}."
-    return Topic(action.id, _asked(entry, title, "key", names), thinking, answer, entry.get("weight", 0.6))
+    if action.scope in _ON_A_CURSOR:
+        thinking = f"This is about the {_ON_A_CURSOR[action.scope]}, {gist}: {way}."
+    else:
+        thinking = f"The user wants to {gist}: {way}." if to else f"This is about {gist}: {way}."
+    return Topic(
+        action.id,
+        _asked(entry, title, "key", names),
+        thinking,
+        answer,
+        entry.get("weight", 0.25 if action.scope in _ON_A_CURSOR else 0.6),
+    )
 
 
 def _how(action: Action) -> tuple[str, str]:
     """The beginning of the answer, and the key or command alone."""
     slash = f"`/{action.slash}`" if action.slash else ""
-    if action.on_message:
-        key = key_name(action.keys[0])
-        step = key_name(manual().action("cursor.previous").keys[0])
-        return f"Step to the message with **{step}** and press **{key}**" + (
-            f", or type {slash}," if slash else ""
-        ), key
     if action.keys:
         key = key_name(action.keys[0])
+        if action.scope == "message":
+            step = f"Step to the message with **{_first_key('cursor.previous')}** and press **{key}**"
+            return step + (f", or type {slash}," if slash else ""), key
+        if action.scope == "lens":
+            return f"Open the token lens with **{_first_key('view.lens')}** and press **{key}**", key
         return f"Press **{key}**" + (f" or type {slash}" if slash else ""), key
     if slash:
         return f"Type {slash}", slash.strip("`")
-    return f"Press **{key_name(manual().action('view.palette').keys[0])}** and choose *{action.title}*", "commands"
+    return f"Press **{_first_key('view.palette')}** and choose *{action.title}*", "commands"
+
+
+def _first_key(action: str) -> str:
+    return key_name(manual().action(action).keys[0])
 
 
 def _of_flag(flag: Flag, entry: dict[str, Any]) -> Topic:
@@ -112,7 +123,7 @@ def _of_flag(flag: Flag, entry: dict[str, Any]) -> Topic:
 
 
 def _of_talk(name: str, entry: dict[str, Any]) -> Topic:
-    rows = "\n".join(f"| {key_name(manual().action(id).keys[0])} | {does} |" for id, does in _TABLE.items())
+    rows = "\n".join(f"| {_first_key(id)} | {does} |" for id, does in _TABLE.items())
     answer = entry["answer"].replace("{key table}", f"| Key | What it does |\n|---|---|\n{rows}")
     return Topic(name, _asked(entry, name, "key", []), entry["thinking"], answer, entry.get("weight", 1.0))
 

@@ -1,8 +1,8 @@
 """Train the bundled checkpoint: `python -m qwen3_chat.models.demo.train --out FOLDER`, or `make demo-model`.
 
 A small Qwen3 (see SHAPE) that has seen some hundred thousand generated conversations, in less than an hour on two
-cores. Seeds are fixed. A step is one batch for every worker; each has a thread of its own, as matrices this small are not
-worth sharing.
+cores. Seeds are fixed. A step is one batch for every worker; each has a thread of its own, as matrices this small are
+not worth sharing.
 """
 
 import argparse

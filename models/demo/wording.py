@@ -21,7 +21,7 @@ Slots = Mapping[str, Sequence[str]]
 
 
 class Wordings:
-    """Several wordings of one thing. Those with more alternatives are drawn more often, though far from in proportion."""
+    """Several wordings of one thing. Those with more alternatives are drawn more often, far from in proportion."""
 
     def __init__(self, texts: Sequence[str], slots: Slots | None = None) -> None:
         """`slots` fill the slots of these texts, over and over until none is left that is known."""
