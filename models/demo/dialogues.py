@@ -18,7 +18,7 @@ _SYSTEM = (
     "Answer in one sentence.",
 )
 # Shares of the conversations, and of the turns that are not about a name.
-_ABOUT_A_NAME, _NO_NAME, _SYSTEM_PROMPT, _CUT = 0.30, 0.03, 0.1, 0.3
+_ABOUT_A_NAME, _NO_NAME, _SYSTEM_PROMPT, _CUT = 0.28, 0.03, 0.08, 0.4
 _UNKNOWN, _GIBBERISH = 0.24, 0.04
 
 
@@ -85,7 +85,7 @@ def _dialogue(rng: Random) -> Dialogue:
     elif kind < _ABOUT_A_NAME + _NO_NAME:
         turns = [*_small_talk(rng, (0, 0, 1)), _no_name(rng)]
     else:
-        turns = _small_talk(rng, (1, 1, 1, 1, 1, 2, 2, 3))
+        turns = _small_talk(rng, (1, 1, 1, 1, 1, 1, 1, 2, 2, 3))
     return Dialogue(rng.choice(_SYSTEM) if rng.random() < _SYSTEM_PROMPT else None, tuple(turns))
 
 

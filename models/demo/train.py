@@ -12,37 +12,36 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name the field uses)
+from safetensors.torch import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from torch import Tensor
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from .dialogues import Dialogue, dialogue, render
+from .network import EPSILON, Network
 from .roughen import normal
 
 VOCABULARY = 3072
 SHAPE = {
-    "hidden_size": 192,
+    "hidden_size": 128,
     "num_hidden_layers": 4,
-    "intermediate_size": 512,
+    "intermediate_size": 384,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 64,
     "max_position_embeddings": 2048,
 }
 ROPE_THETA = 10_000.0
-RMS_EPSILON = 1e-6
 LONGEST = 512  # tokens of a conversation that are kept
 # Of a long last answer, which is always the same, mostly the beginning is trained: it is the choice that is hard.
-BEGINNING, BEGINNING_ONLY = 24, 0.6  # tokens; share
+BEGINNING, BEGINNING_ONLY = 16, 0.75  # tokens; share
 SAVE_EVERY = 600  # seconds
 STEPS = 5000
 
@@ -56,6 +55,7 @@ SPLIT = (
 
 Sample = tuple[list[int], list[bool]]  # token ids, and whether each is to be predicted
 Batch = tuple[Tensor, Tensor]  # the same, [batch, length]
+Record = dict[str, float]
 
 
 def train_tokenizer(seed: int, without: frozenset[str]) -> Tokenizer:
@@ -90,6 +90,7 @@ def encode(tokenizer: Tokenizer, talk: Dialogue, rng: Random, *, thinking: bool)
     ids: list[int] = []
     trained: list[bool] = []
     piece: list[int] = []
+    think_close = tokenizer.token_to_id(THINK_CLOSE)
     for segment in render(talk, thinking=thinking):
         piece = tokenizer.encode(segment.text, add_special_tokens=False).ids
         first = len(piece) if segment.trained_from is None else segment.trained_from
@@ -97,7 +98,7 @@ def encode(tokenizer: Tokenizer, talk: Dialogue, rng: Random, *, thinking: bool)
         trained += [position >= first for position in range(len(piece))]
     longest = LONGEST
     if rng.random() < BEGINNING_ONLY:
-        start = piece.index(tokenizer.token_to_id(THINK_CLOSE)) if thinking else 0
+        start = piece.index(think_close) if thinking and think_close is not None else 0
         longest = min(longest, len(ids) - len(piece) + start + BEGINNING)
     return ids[:longest], trained[:longest]
 
@@ -126,19 +127,23 @@ def batches(tokenizer: Tokenizer, seed: int, tokens: int, without: frozenset[str
             )
 
 
-def gradients(model: Any, batch: Batch) -> tuple[float, int, tuple[Tensor, ...]]:
+def gradients(model: Network, batch: Batch) -> tuple[float, int, tuple[Tensor, ...]]:
     """Return the mean loss of the trained tokens, their number, and the gradients of their summed loss."""
     ids, trained = batch
-    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]  # [batch, length - 1, hidden]
+    hidden = model(ids)[:, :-1]  # [batch, length - 1, hidden]
     wanted = trained[:, 1:]
-    logits = F.linear(hidden[wanted], model.lm_head.weight)  # [trained tokens, vocabulary]
+    logits = F.linear(hidden[wanted], model.embedding)  # [trained tokens, vocabulary]
     loss = F.cross_entropy(logits, ids[:, 1:][wanted], reduction="sum")
     count = len(logits)
     return loss.item() / count, count, torch.autograd.grad(loss, list(model.parameters()))
 
 
-def train(model: Any, data: Iterator[Batch], plan: argparse.Namespace, keep: Callable[[], None]) -> None:
+def train(
+    model: Network, data: Iterator[Batch], plan: argparse.Namespace, keep: Callable[[], None]
+) -> dict[str, float]:
     """Run AdamW with a short warm-up and a cosine decay to 3 % of the peak rate; call `keep` every few minutes.
+
+    Return what it took.
 
     The decay follows the number of steps, or the clock where the plan has minutes.
     """
@@ -180,12 +185,13 @@ def train(model: Any, data: Iterator[Batch], plan: argparse.Namespace, keep: Cal
             if now - saved > SAVE_EVERY:
                 saved = now
                 keep()
-    print(f"{step} steps, {seen / 1e6:.2f} M tokens, loss {average:.4f}, {(time.monotonic() - start) / 60:.1f} minutes")
+    minutes = (time.monotonic() - start) / 60
+    return {"steps": step, "tokens": seen, "minutes": round(minutes, 1), "loss": round(average, 4)}
 
 
-def save(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
+def save(model: Network, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a checkpoint folder as published Qwen3 ones are: bf16 safetensors and four JSON files."""
-    deepcopy(model).to(torch.bfloat16).save_pretrained(folder)
+    save_file(model.weights(), folder / "model.safetensors", {"format": "pt"})
     tokenizer.save(str(folder / "tokenizer.json"))
     end_of_text, turn_end = tokenizer.token_to_id(END_OF_TEXT), tokenizer.token_to_id(TURN_END)
     config = {
@@ -197,7 +203,7 @@ def save(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
         "attention_bias": False,
         "attention_dropout": 0.0,
         "initializer_range": 0.02,
-        "rms_norm_eps": RMS_EPSILON,
+        "rms_norm_eps": EPSILON,
         "rope_theta": ROPE_THETA,
         "rope_scaling": None,
         "sliding_window": None,
@@ -231,6 +237,11 @@ def save(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
         (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def fingerprint(without: frozenset[str]) -> str:
+    """Say which questions were left out, so that a test can tell that they are the ones it asks."""
+    return sha256("\n".join(sorted(without)).encode()).hexdigest()
+
+
 def main() -> None:
     """Train and write the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -239,7 +250,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--minutes", type=float, help="train for so long instead")
     parser.add_argument("--workers", type=int, default=2, help="threads, each with a batch of its own")
-    parser.add_argument("--batch-tokens", type=int, default=1536, help="of one worker")
+    parser.add_argument("--batch-tokens", type=int, default=1024, help="of one worker")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     plan = parser.parse_args()
@@ -252,20 +263,24 @@ def main() -> None:
         without = frozenset(normal(question["ask"]) for question in questions)
 
     tokenizer = train_tokenizer(plan.seed, without)
-    model = Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=VOCABULARY,
-            **SHAPE,
-            rms_norm_eps=RMS_EPSILON,
-            rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA},
-            tie_word_embeddings=True,
-            initializer_range=0.03,
-        )
+    model = Network(
+        vocab=VOCABULARY,
+        hidden=SHAPE["hidden_size"],
+        layers=SHAPE["num_hidden_layers"],
+        intermediate=SHAPE["intermediate_size"],
+        heads=SHAPE["num_attention_heads"],
+        kv_heads=SHAPE["num_key_value_heads"],
+        head_dim=SHAPE["head_dim"],
+        theta=ROPE_THETA,
+        longest=LONGEST,
     )
     print(f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     data = batches(tokenizer, plan.seed + 1, plan.batch_tokens, without)
-    train(model, data, plan, keep=lambda: save(model, tokenizer, plan.out))
+    taken = train(model, data, plan, keep=lambda: save(model, tokenizer, plan.out))
     save(model, tokenizer, plan.out)
+    record = {"seed": plan.seed, "without": fingerprint(without), **taken}
+    (plan.out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(record)
 
 
 if __name__ == "__main__":
