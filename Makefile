@@ -1,8 +1,10 @@
 # make chat      set up what the app needs and open it        MODEL=path  ARGS="--devices cpu:0,cpu:1 ..."
 # make test      build with the native tests, run everything  ARGS="-k sharding ..."
+# make test-full the same with all that takes long
 # make sanitize  run the native tests under ASan, UBSan, TSan  ARGS="-R golden ..."
 # make lint      ruff, mypy, clang-format, import-linter       make format rewrites what can be rewritten
 # make bench     measure the engine on MODEL, and put the figures into README.md
+# make gpu-check build for this machine's GPUs and run, check and time everything on them; needs no network
 #
 # Everything lives in $(VENV) and $(BUILD); stamp files there make a second call quick.
 
@@ -29,13 +31,13 @@ INSTALL := $(PIP) install --no-build-isolation --no-deps --force-reinstall --con
 
 find = $(shell find $(1) -type f -not -path '*/__pycache__/*' 2>/dev/null)
 PACKAGE := pyproject.toml README.md LICENSE $(wildcard CMakeLists.txt) $(call find,app models bindings engine_cpp)
-NATIVE_TESTS := $(call find,tests/native)
-CPP := $(filter %.c %.cc %.cpp %.h %.hpp,$(call find,bindings engine_cpp tests))
+NATIVE_TESTS := $(call find,tests/native tests/cuda)
+CPP := $(filter %.c %.cc %.cpp %.h %.hpp %.cu %.cuh,$(call find,bindings engine_cpp tests))
 
-.PHONY: help chat test sanitize bench lint lint-python lint-types lint-imports lint-cpp format demo-model demo-score clean
+.PHONY: help chat test test-full cuda-abi gpu-check sanitize bench lint lint-python lint-types lint-imports lint-cpp format demo-model demo-score clean
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -7
 
 # ---- running --------------------------------------------------------------------------------------------------------
 
@@ -50,13 +52,45 @@ bench: $(STAMPS)/chat
 test: $(STAMPS)/test
 	OMP_NUM_THREADS=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native $(BIN)/pytest $(ARGS)
 
-# Needs no torch: tests/native/golden holds what the reference computes.
+test-full: $(STAMPS)/test
+	OMP_NUM_THREADS=1 QWEN3_TEST_FULL=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native $(BIN)/pytest $(ARGS)
+
+# Compares what the CUDA backend declares of cuBLASLt and NCCL with their headers.
+CUDA_HEADERS := $(BUILD)/cuda-headers
+CUDA_HOME ?= /usr/local/cuda
+cuda-abi: $(STAMPS)/dependencies
+	@test -d $(CUDA_HEADERS) || $(PIP) install --no-deps --target $(CUDA_HEADERS) \
+	  nvidia-cublas==13.1.1.3 nvidia-nccl-cu13==2.30.7
+	$${CXX:-c++} -std=c++20 -fsyntax-only -Iengine_cpp -I$(CUDA_HOME)/include -I$(CUDA_HEADERS)/nvidia/cu13/include \
+	  -I$(CUDA_HEADERS)/nvidia/nccl/include engine_cpp/ops/cuda/abi_check.cpp
+
+# With the machine's own Python, torch, pytest and build tools, into a folder of its own.
+GPU := $(BUILD)/gpu
+GPU_ENV = PYTHONPATH=$(abspath $(GPU))/site LD_LIBRARY_PATH=$$($(PYTHON) -c 'import pathlib, torch; \
+  wheels = pathlib.Path(torch.__file__).parents[1] / "nvidia"; \
+  print(wheels / "cu13/lib", wheels / "nccl/lib", sep=":")'):$$LD_LIBRARY_PATH
+gpu-check:
+	@rm -rf $(GPU)/site
+	$(PYTHON) -m pip install -qq --no-build-isolation --no-deps --no-index --target $(GPU)/site \
+	  --config-settings=build-dir=$(GPU)/build --config-settings=cmake.define.ENGINE_CUDA=ON \
+	  --config-settings=cmake.define.QWEN3_BUILD_TESTS=ON .
+	cmake --build $(GPU)/build --target cuda_kernels_test_gpu
+	$(GPU)/build/tests/cuda/cuda_kernels_test_gpu
+	@all=$$($(PYTHON) -c 'import torch; print(",".join(f"cuda:{i}" for i in range(torch.cuda.device_count())))'); \
+	for devices in $$(printf '%s\n' cuda:0 $$all | sort -u); do echo "engine tests on $$devices"; \
+	  $(GPU_ENV) QWEN3_TEST_DEVICES=$$devices QWEN3_TEST_FULL=1 $(PYTHON) -m pytest -q -c tests/gpu/pytest.ini \
+	    --rootdir=. tests/engine/test_cuda.py; done
+	$(GPU_ENV) compute-sanitizer --error-exitcode 1 $(PYTHON) tests/gpu/small.py cuda:0
+	$(GPU_ENV) $(PYTHON) tests/gpu/speed.py cuda:0
+
+# Needs no torch: tests/native/golden holds what the reference computes. The CUDA kernels' own tests are built with
+# sanitizers by tests/cuda.
 SANITIZERS := $(addprefix sanitize-,address thread)
 .PHONY: $(SANITIZERS)
 sanitize: $(SANITIZERS)
 $(SANITIZERS): sanitize-%: $(STAMPS)/dependencies
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake -S . -B $(BUILD)/sanitize/$* -G Ninja -DQWEN3_BUILD_BINDINGS=OFF \
-	  -DQWEN3_BUILD_TESTS=ON -DQWEN3_SANITIZE=$* >/dev/null
+	  -DQWEN3_BUILD_TESTS=ON -DQWEN3_CUDA_EMU=OFF -DQWEN3_SANITIZE=$* >/dev/null
 	@echo "building the native tests with -fsanitize=$*"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build $(BUILD)/sanitize/$* -- --quiet
 	$(BIN)/ctest --test-dir $(BUILD)/sanitize/$* --output-on-failure --timeout 300 $(ARGS)

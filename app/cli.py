@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from qwen3_chat.app.chat.options import ChatOptions
+    from qwen3_chat.app.settings.resolve import Settings
 
 __all__ = ["exit_code", "main"]
 
@@ -70,28 +71,28 @@ def _open_missing_streams() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments[:1] == ["bench"]:
-        from qwen3_chat.app import bench
+    if arguments:
+        from qwen3_chat.app.commands import COMMANDS
 
-        return bench.main(arguments[1:])
-    if arguments[:1] == ["sessions"]:
-        from qwen3_chat.app import sessions
+        for command in COMMANDS:
+            if command.name == arguments[0]:
+                return command.main(arguments[1:])
 
-        return sessions.main(arguments[1:])
-
-    from qwen3_chat.app.flags import build_parser, chat_options
+    from qwen3_chat.app.flags import build_parser, chat_options, settings
 
     parser = build_parser()
     parsed = parser.parse_args(arguments)
     for flag, given in (("--format", parsed.format is not None), ("-x", parsed.extract)):
         if given and parsed.question is None:
             parser.error(f"argument {flag}: needs -p")
+    if parsed.plain and parsed.question is not None:
+        parser.error("argument --plain: not allowed with argument -p")
     question = None if parsed.question is None else _question(parser, parsed.question)
-    options = chat_options(parsed)
-    return _run(options, parsed, question)
+    chosen = settings(parsed)
+    return _run(chat_options(parsed, chosen), chosen, parsed, question)
 
 
-def _run(options: ChatOptions, parsed: argparse.Namespace, question: str | None) -> int:
+def _run(options: ChatOptions, chosen: Settings, parsed: argparse.Namespace, question: str | None) -> int:
     from qwen3_chat.app.chat.model import preflight
 
     preflight(options.model)
@@ -101,13 +102,13 @@ def _run(options: ChatOptions, parsed: argparse.Namespace, question: str | None)
         output: one_shot.Output = "code" if parsed.extract else parsed.format or "text"
         return INTERRUPTED if one_shot.answer(options, question, output) == "cancelled" else OK
     tty = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))  # Textual draws on the last
-    if parsed.plain or not tty or os.environ.get("TERM") == "dumb":
+    if chosen.value("plain") or not tty or os.environ.get("TERM") == "dumb":
         from qwen3_chat.app import plain
 
         return plain.repl(options)
     from qwen3_chat.app import tui
 
-    return tui.run(options)
+    return tui.run(options, chosen)
 
 
 def _question(parser: argparse.ArgumentParser, argument: str) -> str:

@@ -10,6 +10,7 @@ import json
 import sys
 from typing import Any
 
+from qwen3_chat.app.commands import COMMANDS
 from qwen3_chat.app.flags import build_parser
 from qwen3_chat.app.tui.actions import ACTIONS
 
@@ -17,7 +18,7 @@ __all__ = ["manual"]
 
 
 def manual() -> dict[str, list[dict[str, Any]]]:
-    """The actions of the registry and the flags of the parser."""
+    """The actions of the registry, the flags of the parser and the commands beside it."""
     return {
         "actions": [
             {
@@ -38,6 +39,7 @@ def manual() -> dict[str, list[dict[str, Any]]]:
             for flag in build_parser()._actions  # argparse has no public list
             if flag.option_strings and flag.help is not argparse.SUPPRESS
         ],
+        "commands": [{"name": command.name, "what": command.what} for command in COMMANDS],
     }
 
 

@@ -25,20 +25,21 @@ from qwen3_chat.app.chat.history import (
 )
 from qwen3_chat.app.flags import Parser, whole_number
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 TITLE_WIDTH, SNIPPET_WIDTH = 44, 68  # characters
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one of the subcommands and return the exit code. Raises HistoryError and OptionError."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     with Store() as store:
         arguments.run(store, arguments)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `qwen3-chat sessions`."""
     parser = Parser(prog="qwen3-chat sessions", description="The saved chats.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 

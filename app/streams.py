@@ -79,6 +79,11 @@ def load(options: ChatOptions) -> ChatModel:
         finally:
             if shown and sys.stderr.isatty():
                 sys.stderr.write("\r" + " " * len(shown) + "\r")
+    if options.verbose and options.engine.devices == "auto":
+        from qwen3_chat.engine import why_no_gpu
+
+        if reason := why_no_gpu():
+            sys.stderr.write(f"running on {','.join(model.engine.devices)}: {reason}\n")
     try:
         model.check_thinking(options.thinking)
     except OptionError:

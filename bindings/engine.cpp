@@ -125,6 +125,7 @@ void bind_engine(nb::module_& module) {
     module.def(
         "default_devices", [](int64_t query_heads, int threads) { return default_devices(query_heads, threads); },
         nb::arg("query_heads"), nb::arg("threads") = 0, "What the device list [\"auto\"] stands for.");
+    module.def("why_no_gpu", &why_no_gpu, "What keeps [\"auto\"] from GPUs; None: it uses them.");
 
     nb::class_<HeldEngine>(module, "Engine")
         .def_static("create", &create, nb::arg("meta"), nb::arg("weights"), nb::kw_only(), nb::arg("devices"),

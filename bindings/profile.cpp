@@ -44,11 +44,18 @@ void bind_profile(nb::module_& module) {
     module.attr("LAYER_VERBS") = nb::tuple(nb::cast(names<LayerVerb>(kLayerVerbs)));
     module.attr("STEP_VERBS") = nb::tuple(nb::cast(names<StepVerb>(kStepVerbs)));
 
+    nb::class_<DeviceCounts>(module, "DeviceCounts")
+        .def_ro("launches", &DeviceCounts::launches)
+        .def_ro("collectives", &DeviceCounts::collectives)
+        .def_ro("bytes", &DeviceCounts::bytes)
+        .def_ro("replayed", &DeviceCounts::replayed);
+
     nb::class_<StepProfile>(module, "StepProfile")
         .def_ro("tokens", &StepProfile::tokens)
         .def_ro("step_ns", &StepProfile::step_ns)
         .def("layers", &layers)
-        .def("others", &others);
+        .def("others", &others)
+        .def_ro("counts", &StepProfile::counts);
 
     nb::class_<Profile>(module, "Profile")
         .def_ro("last_prefill", &Profile::last_prefill)
@@ -59,6 +66,7 @@ void bind_profile(nb::module_& module) {
         .def_ro("decode_steps", &Profile::decode_steps)
         .def_ro("decode_tokens", &Profile::decode_tokens)
         .def_ro("decode_ns", &Profile::decode_ns)
+        .def_ro("replayed_steps", &Profile::replayed_steps)
         .def_ro("probe_share", &Profile::probe_share);
 }
 

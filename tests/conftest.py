@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,25 @@ from checkpoints import make_checkpoint
 # No deadline, as a busy machine is no bug; no folder of examples beside the sources.
 settings.register_profile("tests", deadline=None, database=None)
 settings.load_profile("tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `full`, unless the full tier is asked for."""
+    if os.environ.get("QWEN3_TEST_FULL"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[LEFT_OUT] = len(left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"{count} tests of the full tier were left out: make test-full runs them, too")
+
+
+LEFT_OUT = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.options import EngineOptions
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
 DESCRIPTION = """What this machine makes of a checkpoint: start, prefill, decode, memory, and how close it comes to what
 the machine can do at most. Speeds drift, so limits and runs take turns, and every share is the median over the rounds.
@@ -22,12 +22,12 @@ def main(argv: Sequence[str]) -> int:
     """Measure what the flags ask for and print a table, with --json one object, with --markdown a piece of a page."""
     from qwen3_chat.app.flags import model_path
 
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     from qwen3_chat.app.bench import table
     from qwen3_chat.app.bench.measure import Workload, measure
 
     reports = measure(
-        model_path(arguments),
+        model_path(arguments.model),
         _variants(arguments),
         Workload(arguments.prompt, arguments.generate, arguments.depth, arguments.repeats),
     )
@@ -41,7 +41,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `qwen3-chat bench`."""
     from qwen3_chat.app.flags import Parser, add_engine_flags, whole_number
 
     parser = Parser(prog="qwen3-chat bench", description=DESCRIPTION, allow_abbrev=False)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.gpus import free_bytes
 from qwen3_chat.app.chat.options import EngineOptions
 
 if TYPE_CHECKING:
     from qwen3_chat.models.checkpoint import WeightCounts
     from qwen3_chat.models.config import Qwen3Config
 
-__all__ = ["MemoryPlan", "available_bytes", "plan"]
+__all__ = ["MemoryPlan", "available_bytes", "free_memory", "plan"]
 
 BYTES = {"f32": 4, "f16": 2, "bf16": 2, "int8": 8.5 / 8, "int4": 4.5 / 8}  # integers with their groups' scales
 VOCABULARY = {**BYTES, "int4": BYTES["int8"]}  # embedding and head
@@ -29,9 +30,14 @@ class MemoryPlan:
     """What will be loaded, and how much the KV cache may take."""
 
     context: int  # tokens
-    kv_budget: int  # bytes
+    kv_budget: int | None  # bytes; None: as the engine finds room
     weights: int  # bytes
     kv_per_token: int  # bytes, over all devices
+
+
+def free_memory(devices: str) -> int | None:
+    """What these devices (names, as in "cuda:0,cuda:1") can hold together, in bytes. None: unknown."""
+    return free_bytes(devices.count(",") + 1) if devices.startswith("cuda:") else available_bytes()
 
 
 def available_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
@@ -81,7 +87,7 @@ def plan(config: Qwen3Config, counts: WeightCounts, options: EngineOptions, avai
     per_token = int(2 * config.num_hidden_layers * heads * config.head_dim * BYTES[kv])
     context = options.context or longest
     if available is None:
-        return MemoryPlan(context, CACHES * _pages(context) * per_token, weights, per_token)
+        return MemoryPlan(context, None, weights, per_token)
 
     room = available - HEADROOM - weights
     if options.context is None:
@@ -95,6 +101,8 @@ def plan(config: Qwen3Config, counts: WeightCounts, options: EngineOptions, avai
             remedies.append(f"--context {smaller}")
         if kv == "f32" != held:
             remedies.append("--kv bf16")
+        elif options.devices.startswith("cuda"):  # GPUs keep bf16
+            remedies.append("--devices cpu:0")
         elif held in SMALLER:
             remedies.append(f"--weights {SMALLER[held]}")
         remedy = "try " + " or ".join(remedies) if remedies else "close other programs or take a smaller model"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from qwen3_chat.app.chat.errors import OptionError
-from qwen3_chat.app.chat.memory import available_bytes, plan
+from qwen3_chat.app.chat.memory import free_memory, plan
 from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.app.chat.parts import starts_thinking
 
@@ -94,7 +94,7 @@ class ChatModel:
         from qwen3_chat.engine import Engine  # a broken checkpoint was reported without it
 
         options = with_devices(options or EngineOptions(), config)
-        memory = plan(config, counts, options, available_bytes())
+        memory = plan(config, counts, options, free_memory(options.devices))
         engine = Engine.load(
             path,
             devices=options.devices,
@@ -167,12 +167,14 @@ class ChatModel:
 
 
 def with_devices(options: EngineOptions, config: Qwen3Config) -> EngineOptions:
-    """The options with the devices that "auto" stands for."""
-    if options.devices != "auto":
-        return options
-    from qwen3_chat.engine import default_devices
+    """The options with the devices that "auto" stands for, and with what GPUs keep."""
+    if options.devices == "auto":
+        from qwen3_chat.engine import default_devices
 
-    return replace(options, devices=",".join(default_devices(config.num_attention_heads, options.threads)))
+        options = replace(options, devices=",".join(default_devices(config.num_attention_heads, options.threads)))
+    if options.devices.startswith("cuda") and options.weights == "auto":
+        options = replace(options, weights="bf16")
+    return options
 
 
 def _thinking_mode(template: ChatTemplate, tokenizer: Tokenizer) -> ThinkingMode:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qwen3_chat.app.chat.memory import available_bytes, plan
+from qwen3_chat.app.chat.memory import free_memory, plan
 from qwen3_chat.app.chat.model import ChatModel, preflight, with_devices
 from qwen3_chat.app.chat.options import EngineOptions
 
@@ -66,10 +66,10 @@ def _fits_beside(old: ChatModel, config: Qwen3Config, counts: WeightCounts, opti
     """Whether it gets as much memory beside the old model as it would get without. OutOfMemory: not even without."""
     from qwen3_chat.engine import OutOfMemory
 
-    free = available_bytes()
+    options = with_devices(options, config)
+    free = free_memory(options.devices)
     if free is None:  # nothing can be said
         return False
-    options = with_devices(options, config)
     held = old.engine.memory()
     alone = plan(config, counts, options, free + held.weights + held.kv_used)
     try:

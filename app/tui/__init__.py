@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.options import ChatOptions
+    from qwen3_chat.app.settings.resolve import Settings
 
 __all__ = ["run"]
 
 
-def run(options: ChatOptions) -> int:
+def run(options: ChatOptions, settings: Settings) -> int:
     """Open the chat and stay until the person leaves. Returns the process's exit code.
 
     Raises SettingsError before anything is drawn, if the configuration file cannot be used. If the model could not be
@@ -20,15 +21,15 @@ def run(options: ChatOptions) -> int:
     from qwen3_chat.app.chat.folders import folder
     from qwen3_chat.app.chat.history import open_chat
     from qwen3_chat.app.chat.prompt_history import PromptHistory
-    from qwen3_chat.app.chat.settings import Settings
     from qwen3_chat.app.streams import warn
     from qwen3_chat.app.tui.app import ChatApp
     from qwen3_chat.app.tui.keymap import Keymap
     from qwen3_chat.app.tui.session import Session
 
-    keymap = Keymap.from_settings(Settings.load())
+    keymap = Keymap.from_config(settings.config)
     session = Session(options, opened=open_chat(options))
-    app = ChatApp(options, session, keymap=keymap, history=PromptHistory(folder("state") / "prompts.jsonl"))
+    prompts = PromptHistory(folder("state") / "prompts.jsonl")
+    app = ChatApp(options, session, keymap=keymap, history=prompts, settings=settings)
     try:
         app.run()
         failure = app.session.failure  # closing cancels, and what was cancelled has not failed

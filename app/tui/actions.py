@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from textual.binding import Binding, BindingType
-
 Scope = Literal["app", "chat", "prompt", "message", "lens"]
 Need = Literal["", "switch", "thoughts"]  # of the checkpoint: a switch for thinking; any thinking at all
 
@@ -172,22 +170,6 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 BY_ID = {action.id: action for action in ACTIONS}
-
-
-def bindings(scope: Scope) -> list[BindingType]:
-    """Textual's bindings for the owner of a scope. Each has its action's id, by which a keymap gives it other keys."""
-    return [
-        Binding(
-            ",".join(action.keys) or unbound(action.id),
-            f"app.do('{action.id}')",
-            action.title,
-            show=False,
-            priority=action.priority,
-            id=action.id,
-        )
-        for action in ACTIONS
-        if action.scope == scope
-    ]
 
 
 def unbound(action_id: str) -> str:

@@ -15,7 +15,9 @@ from textual.screen import Screen
 
 from qwen3_chat.app.chat.options import ChatOptions
 from qwen3_chat.app.chat.prompt_history import PromptHistory
-from qwen3_chat.app.tui.actions import ACTIONS, available, bindings
+from qwen3_chat.app.settings.resolve import Settings
+from qwen3_chat.app.tui.actions import ACTIONS, available
+from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.keymap import Keymap, key_name
 from qwen3_chat.app.tui.render.palette import DARK, LIGHT
 from qwen3_chat.app.tui.screens.chat import ChatScreen
@@ -40,6 +42,7 @@ class ChatApp(App[None]):
         *,
         keymap: Keymap | None = None,
         history: PromptHistory | None = None,
+        settings: Settings | None = None,
     ) -> None:
         """Without `keymap`, the keys of the action list; without `history`, prompts are remembered for this run.
 
@@ -50,6 +53,7 @@ class ChatApp(App[None]):
         super().__init__()
         self.session = session or Session(options)
         self.clock = clock
+        self.settings = settings or Settings()
         self._keys = keymap or Keymap()
         self._history = history or PromptHistory(None)
         self.set_keymap(self._keys.textual())

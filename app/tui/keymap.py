@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
 
-from textual.keys import _character_to_key  # how it spells characters has no public name
-
-from qwen3_chat.app.chat.errors import SettingsError
-from qwen3_chat.app.chat.settings import Settings
+from qwen3_chat.app.settings.config_file import Config
+from qwen3_chat.app.settings.nearest import meant
 from qwen3_chat.app.tui.actions import ACTIONS, BY_ID, Action, Scope, unbound
 
 _MODIFIERS = ("alt", "ctrl", "shift", "super", "hyper", "meta")
@@ -33,6 +30,14 @@ _TOGETHER: tuple[tuple[Scope, ...], ...] = (
     ("app", "chat", "message"),
     ("app", "chat", "lens"),
 )
+_SPELLED = {
+    "solidus": "slash",
+    "reverse_solidus": "backslash",
+    "commercial_at": "at",
+    "hyphen_minus": "minus",
+    "plus_sign": "plus",
+    "low_line": "underscore",
+}
 _SHOWN = {
     **{"enter": "⏎", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn"},
     **{"up": "↑", "down": "↓", "left": "←", "right": "→"},
@@ -43,7 +48,7 @@ class Keymap:
     """Keys of every action, in Textual's spelling (`full_stop`, `ctrl+j`)."""
 
     def __init__(self, changes: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """`changes` replace the registry's keys action by action; they are checked by `from_settings`."""
+        """`changes` replace the registry's keys action by action; they are checked by `from_config`."""
         keys = {action.id: action.keys for action in ACTIONS} | dict(changes or {})
         self._keys = {name: tuple(normal(key) for key in several) for name, several in keys.items()}
         self._actions = {
@@ -51,31 +56,31 @@ class Keymap:
         }
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Keymap:
+    def from_config(cls, config: Config) -> Keymap:
         """Raises SettingsError, naming file and key, for what no action or key can be, and for a key with two uses."""
-        for name, keys in settings.keys.items():
+        for name, keys in config.keys.items():
             action = BY_ID.get(name)
             if action is None:
-                raise _wrong(settings.source, name, f"is no action{_meant(name)}; F1 in the chat lists them all")
+                raise config.wrong("keys", name, f"is no action{meant(name, BY_ID)}; F1 in the chat lists them all")
             for key in keys:
                 if (why := _unusable(normal(key), action)) is not None:
-                    raise _wrong(settings.source, name, f"{key!r} cannot be used: {why}; choose another key")
+                    raise config.wrong("keys", name, f"{key!r} cannot be used: {why}; choose another key")
             if not keys and not action.palette and not action.slash and action.priority:
-                raise _wrong(settings.source, name, "needs a key: nothing else leads to it")
-        keymap = cls(settings.keys)
-        keymap._check_conflicts(settings)
+                raise config.wrong("keys", name, "needs a key: nothing else leads to it")
+        keymap = cls(config.keys)
+        keymap._check_conflicts(config)
         return keymap
 
-    def _check_conflicts(self, settings: Settings) -> None:
+    def _check_conflicts(self, config: Config) -> None:
         for scopes in _TOGETHER:
             owners: dict[str, str] = {}
             for action in (action for action in ACTIONS if action.scope in scopes):
                 for key in self._keys[action.id]:
                     other = owners.setdefault(key, action.id)
                     if other != action.id:
-                        name, other = (action.id, other) if action.id in settings.keys else (other, action.id)
+                        name, other = (action.id, other) if action.id in config.keys else (other, action.id)
                         remedy = f'choose another key, or give "{other}" one, too'
-                        raise _wrong(settings.source, name, f'"{key}" is the key of "{other}" already: {remedy}')
+                        raise config.wrong("keys", name, f'"{key}" is the key of "{other}" already: {remedy}')
 
     def keys(self, action_id: str) -> tuple[str, ...]:
         """The keys of an action; none: it is reached by other ways."""
@@ -99,8 +104,16 @@ def normal(key: str) -> str:
     """Textual's own spelling of a key: modifiers in order, characters by their names."""
     *modifiers, last = [key] if len(key) == 1 else key.strip().split("+")
     if len(last) == 1:
-        last = _character_to_key(last)
+        last = _spelled(last)
     return "+".join([*sorted(modifier.lower() for modifier in modifiers), last])
+
+
+def _spelled(character: str) -> str:
+    """Textual's name of a character: that of Unicode, but for a few that programmers call otherwise."""
+    if character.isalnum():
+        return character
+    name = unicodedata.name(character, character).lower().replace("-", "_").replace(" ", "_")
+    return _SPELLED.get(name, name)
 
 
 def key_name(key: str) -> str:
@@ -136,12 +149,3 @@ def _unusable(key: str, action: Action) -> str | None:
 
 def _is_key(name: str) -> bool:
     return len(name) == 1 or name in _characters() or name in _NAMED
-
-
-def _meant(name: str) -> str:
-    close = get_close_matches(name, BY_ID, n=1)
-    return f' (did you mean "{close[0]}"?)' if close else ""
-
-
-def _wrong(source: Path, name: str, what: str) -> SettingsError:
-    return SettingsError(f'{source}: [keys] "{name}": {what}')

@@ -1,6 +1,6 @@
 """The inference engine: load a checkpoint, run it on one or several devices, stream replies."""
 
-from qwen3_chat.engine.engine import Engine, Memory, Progress, StepRequest, default_devices
+from qwen3_chat.engine.engine import Engine, Memory, Progress, StepRequest, default_devices, why_no_gpu
 from qwen3_chat.engine.errors import (
     Cancelled,
     CheckpointError,
@@ -15,7 +15,7 @@ from qwen3_chat.engine.generation import FinishReason, Generation, GenerationSta
 from qwen3_chat.engine.kv_cache import KVCache
 from qwen3_chat.engine.limits import MachineLimits, measure_limits
 from qwen3_chat.engine.meta import Qwen3Meta
-from qwen3_chat.engine.profile import Profile
+from qwen3_chat.engine.profile import DeviceCounts, Profile
 from qwen3_chat.engine.sampling import SamplingParams
 from qwen3_chat.engine.weights import HostTensor, QuantizedTensor, Qwen3Weights
 
@@ -24,6 +24,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "ContextOverflow",
+    "DeviceCounts",
     "DeviceError",
     "Engine",
     "EngineError",
@@ -46,4 +47,5 @@ __all__ = [
     "Token",
     "default_devices",
     "measure_limits",
+    "why_no_gpu",
 ]

@@ -24,7 +24,7 @@ from qwen3_chat.engine.weights import QuantizedTensor, Qwen3Weights, set_encoded
 if TYPE_CHECKING:
     from qwen3_chat.models.config import Qwen3Config
 
-__all__ = ["Engine", "Memory", "Progress", "StepRequest", "default_devices"]
+__all__ = ["Engine", "Memory", "Progress", "StepRequest", "default_devices", "why_no_gpu"]
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 ProgressCallback: TypeAlias = "Callable[[Progress], bool | None]"
@@ -94,9 +94,10 @@ class Engine:
         """Load a checkpoint folder or a GGUF file. Blocks, without holding the interpreter.
 
         Args:
-            devices: "auto" (`default_devices`), "cpu:0,cpu:1" or a list of such names; one share of the model each.
-            weights: the type the weights are kept in; "auto" is the file's own, and for quantized files the integers
-                that each matrix comes closest to.
+            devices: "auto" (`default_devices`), "cuda:0,cuda:1", "cpu:0" or a list of such names; one share of the
+                model each. GPUs and CPUs do not mix.
+            weights: the type the weights are kept in; "auto" is the file's own, for quantized files the integers that
+                each matrix comes closest to, and on GPUs always bf16.
             kv: the type of keys and values; "auto" is f32 for f32 weights, else bf16.
             context: tokens that prompt and reply may take together; None is the checkpoint's own limit. More than
                 that, up to four times the context of its training, stretches the rotary frequencies by YaRN.
@@ -187,7 +188,7 @@ class Engine:
 
     @property
     def isa(self) -> str:
-        """The instruction set that the CPU kernels run on."""
+        """The instruction set that the kernels run on: avx512, sm_90 or such."""
         return self._native.isa()
 
     def new_cache(self) -> KVCache:
@@ -288,8 +289,16 @@ class Engine:
 
 
 def default_devices(query_heads: int, threads: int | None = None) -> tuple[str, ...]:
-    """The devices that "auto" stands for: one a NUMA node, and no more than there are threads or query heads."""
+    """The devices that "auto" stands for: every GPU; where none can be used, one CPU device a NUMA node.
+
+    No more than there are query heads, or on CPUs threads.
+    """
     return tuple(_core.default_devices(integer(query_heads, "query_heads", 1, 2**31 - 1), _threads(threads)))
+
+
+def why_no_gpu() -> str | None:
+    """What keeps "auto" from GPUs, and what to do about it. None: it uses them."""
+    return _core.why_no_gpu()
 
 
 def _threads(threads: int | None) -> int:

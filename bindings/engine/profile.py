@@ -10,16 +10,26 @@ import numpy.typing as npt
 
 from qwen3_chat.engine import _core
 
-__all__ = ["Profile", "StepKind"]
+__all__ = ["DeviceCounts", "Profile", "StepKind"]
 
 StepKind: TypeAlias = Literal["prefill", "decode"]
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceCounts:
+    """What a GPU did in a step, counted from the shapes of what was launched. All 0 on a CPU."""
+
+    launches: int  # kernels
+    collectives: int  # sums over the devices
+    bytes: int  # read and written in the device's memory, every operand of a kernel once
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """The last step of one kind, and the sums over all steps of that kind.
+    """The last timed step of one kind, and the sums over all steps of that kind.
 
-    A step is a prefill when some request had more than one token in it, else a decode.
+    A step is a prefill when some request had more than one token in it, else a decode. On CPUs all are timed; on GPUs
+    every prefill is, and one decode step of many, as time stamps keep it from running as one graph.
     """
 
     kind: StepKind
@@ -29,10 +39,12 @@ class Profile:
     layer_ns: npt.NDArray[np.int64]  # [devices, layers, layer_verbs] of the last step
     step_verbs: tuple[str, ...]
     device_ns: npt.NDArray[np.int64]  # [devices, step_verbs] of the last step: what no layer owns
+    counts: tuple[DeviceCounts, ...]  # one a device, of the last step
     steps: int  # since the engine started or its profile was reset
     total_tokens: int
     total_ns: int
-    probe_share: float  # the probe's own cost as a share of a decode step
+    replayed_steps: int  # decode steps that ran as captured graphs
+    probe_share: float  # the probe's own cost as a share of decoding
 
     @property
     def layers(self) -> int:
@@ -58,8 +70,10 @@ class Profile:
             layer_ns=step.layers(),
             step_verbs=_core.STEP_VERBS,
             device_ns=step.others(),
+            counts=tuple(DeviceCounts(count.launches, count.collectives, count.bytes) for count in step.counts),
             steps=native.decode_steps if decode else native.prefill_steps,
             total_tokens=native.decode_tokens if decode else native.prefill_tokens,
             total_ns=native.decode_ns if decode else native.prefill_ns,
+            replayed_steps=native.replayed_steps,
             probe_share=native.probe_share,
         )

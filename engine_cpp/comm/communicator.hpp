@@ -17,6 +17,8 @@ public:
     // Throws Cancelled when another rank has failed.
     virtual void all_reduce_sum(std::span<float> values) = 0;
     virtual void barrier() = 0;
+    // Another rank has failed: do not wait for it.
+    virtual bool stopped() const = 0;
 };
 
 }  // namespace qwen3

@@ -14,6 +14,7 @@ public:
     int64_t rank() const override { return rank_; }
     int64_t size() const override { return group_.size_; }
     void barrier() override { group_.arrive(); }
+    bool stopped() const override { return group_.aborted_.load(std::memory_order_acquire); }
 
     void all_reduce_sum(std::span<float> values) override {
         if (group_.size_ == 1) return;

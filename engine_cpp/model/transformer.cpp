@@ -9,13 +9,12 @@ void Transformer::forward(const Batch& batch, KvPages& kv, Communicator& comm, s
     reserve(batch.ntok());
     Buffer &hidden = *hidden_, &q = *q_, &k = *k_, &v = *v_, &attn = *attn_, &act = *act_;
     const bool residual = comm.rank() == 0;  // one rank carries the residual into the sum
-    auto sum_over_ranks = [&] { comm.all_reduce_sum(ops_.view(hidden, batch.ntok())); };
 
-    probe.start();
+    probe.start(batch);
     ops_.begin_step(batch, kv);
     probe.mark(StepVerb::begin_step);
     ops_.embed(*weights_.input_embd, hidden);  // [ntok, d]
-    sum_over_ranks();
+    ops_.all_reduce_sum(hidden, comm);
     probe.mark(StepVerb::embed);
 
     for (int64_t i = 0; i < shape_.meta.nlayer; ++i) {
@@ -29,20 +28,21 @@ void Transformer::forward(const Batch& batch, KvPages& kv, Communicator& comm, s
         probe.mark(attention, i);
         ops_.o_residual(attn, *w.o_proj, residual, hidden);                             // [ntok, d]
         probe.mark(o_residual, i);
-        sum_over_ranks();
+        ops_.all_reduce_sum(hidden, comm);
         probe.mark(all_reduce, i);
 
         ops_.norm_gate_up_silu(hidden, *w.ffn_norm, *w.gate_proj, *w.up_proj, act);  // [ntok, di]
         probe.mark(norm_gate_up_silu, i);
         ops_.down_residual(act, *w.down_proj, residual, hidden);                     // [ntok, d]
         probe.mark(down_residual, i);
-        sum_over_ranks();
+        ops_.all_reduce_sum(hidden, comm);
         probe.mark(all_reduce, i);
     }
 
     ops_.norm_head(hidden, *weights_.output_norm, weights_.head(), logits);  // [nrows, dvoc], own columns
     ops_.end_step();
     probe.mark(StepVerb::norm_head);
+    probe.stop();
 }
 
 Transformer::Transformer(Ops& ops, const DeviceShape& shape, DeviceWeights weights)

@@ -4,11 +4,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "comm/communicator.hpp"
 #include "ops/shapes.hpp"
+#include "ops/step_clock.hpp"
+#include "qwen3/profile.hpp"
 
 namespace qwen3 {
 
@@ -79,10 +83,14 @@ public:
     virtual std::unique_ptr<KvPages> alloc_pages(int64_t pages) = 0;
     virtual size_t page_bytes() const = 0;
     virtual size_t workspace_bytes() const = 0;  // of activations that the verbs keep to themselves
+    // Of memory that is the device's own; nullopt: it works in the host's.
+    virtual std::optional<size_t> free_bytes() const { return std::nullopt; }
 
-    // A step. The batch stays valid until end_step.
+    // A step. The batch stays valid until end_step. What begin_step throws is thrown before anything has changed.
     virtual void begin_step(const Batch& batch, KvPages& kv) = 0;
     virtual void end_step() = 0;
+    virtual std::unique_ptr<StepClock> clock() { return std::make_unique<HostClock>(); }
+    virtual DeviceCounts counts() const { return {}; }  // of the last step
 
     // hidden [ntok, d] = rows of the table that this shard holds, 0 for the others.
     virtual void embed(const Matrix& table, Buffer& hidden) = 0;
@@ -100,11 +108,11 @@ public:
     virtual void norm_gate_up_silu(const Buffer& hidden, const Vector& norm, const Matrix& gate, const Matrix& up,
                                    Buffer& act) = 0;
     virtual void down_residual(const Buffer& act, const Matrix& down, bool residual, Buffer& hidden) = 0;
-    // This shard's columns of logits [nrows, dvoc] (host memory) of RMSNorm(hidden) at the wanted rows.
+    // hidden [ntok, d] = its sum over the ranks, the same bits on every rank.
+    virtual void all_reduce_sum(Buffer& hidden, Communicator& comm) = 0;
+    // This shard's columns of logits [nrows, dvoc] (host memory) of RMSNorm(hidden) at the wanted rows; there after
+    // end_step.
     virtual void norm_head(const Buffer& hidden, const Vector& norm, const Matrix& head, std::span<float> logits) = 0;
-
-    // The activations as the communicator sees them: host-visible f32, [ntok, d].
-    virtual std::span<float> view(Buffer& hidden, int64_t rows) = 0;
 };
 
 }  // namespace qwen3

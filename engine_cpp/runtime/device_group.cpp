@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <exception>
+#include <limits>
 #include <new>
-#include <set>
 
 #include "model/loader.hpp"
 #include "model/sharding.hpp"
 #include "ops/cpu/cpu_ops.hpp"
+#include "ops/cuda_plugin/cuda_ops.hpp"
 #include "qwen3/error.hpp"
 #include "runtime/machine.hpp"
 
@@ -18,23 +18,41 @@ namespace {
 
 static_assert(kPageTokens == cpu::kPageTokens);  // what the engine counts is what the kernels lay out
 
-const std::vector<std::string>& checked(const std::vector<std::string>& devices) {
-    if (devices.empty()) throw DeviceError("no device is named; use for example cpu:0");
-    std::set<std::string> seen;
-    for (const std::string& name : devices) {
-        const size_t colon = name.find(':');
-        const std::string kind = name.substr(0, colon);
-        const std::string number = colon == std::string::npos ? "" : name.substr(colon + 1);
-        int index = 0;
-        const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-        if (number.empty() || error != std::errc() || end != number.data() + number.size() || index < 0 ||
-            (kind != "cpu" && kind != "cuda"))
-            throw DeviceError("device '" + name + "' is not known; a device is cpu:N or cuda:N");
-        if (kind == "cuda") throw DeviceError("device '" + name + "': this build has no CUDA backend; use cpu:0");
-        if (!seen.insert(name).second) throw DeviceError("device '" + name + "' is named twice");
+// What makes the Ops of a group's devices, which are of one kind.
+class OpsFactory {
+public:
+    OpsFactory(const std::vector<DeviceName>& devices, const ThreadPlan& plan) : devices_(devices), plan_(plan) {
+        if (devices.front().kind == DeviceKind::cpu) return;
+        int count = 0;
+        try {
+            plugin_ = &plugin_of(devices.front().kind);
+            count = plugin_->device_count();
+        } catch (const DeviceError& error) {
+            throw DeviceError("device '" + devices.front().name + "': " + error.what());
+        }
+        for (const DeviceName& device : devices)
+            if (device.index >= count)
+                throw DeviceError("device '" + device.name + "' does not exist: " + std::to_string(count) +
+                                  " found, counted from 0");
+        if (devices.size() > 1) group_ = plugin_->group_id();
     }
-    return devices;
-}
+
+    // On the worker's thread, every rank at the same time.
+    std::unique_ptr<Ops> make(const DeviceShape& shape, Communicator& comm) const {
+        const auto rank = static_cast<size_t>(comm.rank());
+        const std::vector<CpuList>& cpus = plan_.cpus[rank];
+        const auto threads = static_cast<int>(cpus.size());
+        if (!plugin_) return std::make_unique<cpu::CpuOps>(shape, threads, plan_.spin, cpus);
+        return std::make_unique<cuda_plugin::CudaOps>(
+            *plugin_, shape, cuda_plugin::Seat{devices_[rank].index, group_, comm}, threads, plan_.spin, cpus);
+    }
+
+private:
+    const std::vector<DeviceName>& devices_;
+    const ThreadPlan& plan_;
+    const cuda_plugin::Plugin* plugin_ = nullptr;  // of GPUs
+    Qwen3CudaGroupId group_{};
+};
 
 }  // namespace
 
@@ -54,11 +72,28 @@ std::vector<CpuList> ThreadPlan::firsts() const {
 DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
                          WeightType weight_type, bool as_stored, DType kv_dtype, int threads,
                          const ProgressFn& progress)
-    : workers_(checked(devices).size()),
+    : workers_(devices.size()),
       plan_(static_cast<int>(devices.size()), threads),
       shared_(static_cast<int64_t>(devices.size()), plan_.spin),
       threads_(static_cast<int>(devices.size()), plan_.spin, plan_.firsts()) {
     keep_to(plan_.cpus.front().front());
+    try {
+        load(meta, weights, parse_devices(devices), weight_type, as_stored, kv_dtype, progress);
+    } catch (...) {
+        free_workers();
+        throw;
+    }
+}
+
+DeviceGroup::~DeviceGroup() { free_workers(); }
+
+// Together, as GPUs leave their group.
+void DeviceGroup::free_workers() {
+    threads_.run([&](int rank) { const Worker gone = std::move(workers_[static_cast<size_t>(rank)]); });
+}
+
+void DeviceGroup::load(const Meta& meta, const Weights& weights, const std::vector<DeviceName>& devices,
+                       WeightType weight_type, bool as_stored, DType kv_dtype, const ProgressFn& progress) {
     const auto size = static_cast<int64_t>(workers_.size());
     std::vector<DeviceShape> shapes;
     int64_t total = 0;
@@ -66,21 +101,21 @@ DeviceGroup::DeviceGroup(const Meta& meta, const Weights& weights, const std::ve
         shapes.push_back({meta, shard_of(meta, rank, size), weight_type, kv_dtype, as_stored});
         total += static_cast<int64_t>(shard_source_bytes(meta, weights, shapes.back().shard));
     }
+    const OpsFactory factory(devices, plan_);
 
     std::atomic<int64_t> done{0};
     std::atomic<bool> stopped{false};
     on_all([&](Worker& worker, int64_t rank) {
         const DeviceShape& shape = shapes[static_cast<size_t>(rank)];
-        const std::vector<CpuList>& cpus = plan_.cpus[static_cast<size_t>(rank)];
-        worker.ops = std::make_unique<cpu::CpuOps>(shape, static_cast<int>(cpus.size()), plan_.spin, cpus);
-        worker.comm = shared_.communicator(rank);
-        worker.probe = std::make_unique<Probe>(meta.nlayer);
         auto loaded = [&](size_t bytes) {
             const int64_t now = done.fetch_add(static_cast<int64_t>(bytes)) + static_cast<int64_t>(bytes);
             if (rank == 0 && progress && !progress("repack", now, total)) stopped = true;  // on this thread
             if (stopped) throw Cancelled("loading was cancelled");
         };
         try {
+            worker.comm = shared_.communicator(rank);
+            worker.ops = factory.make(shape, *worker.comm);
+            worker.probe = std::make_unique<Probe>(worker.ops->clock(), meta.nlayer);
             worker.transformer =
                 std::make_unique<Transformer>(*worker.ops, shape, load_shard(*worker.ops, shape, weights, loaded));
         } catch (...) {
@@ -136,6 +171,22 @@ int64_t DeviceGroup::page_bytes() const {
 
 void DeviceGroup::alloc_pages(int64_t pages) {
     on_all([&](Worker& worker, int64_t) { worker.kv = worker.ops->alloc_pages(pages); });
+}
+
+int64_t DeviceGroup::free_bytes() const {
+    int64_t pages = std::numeric_limits<int64_t>::max();
+    for (const Worker& worker : workers_) {
+        const std::optional<size_t> bytes = worker.ops->free_bytes();
+        if (!bytes) return available_memory();
+        pages = std::min(pages, static_cast<int64_t>(*bytes / worker.ops->page_bytes()));
+    }
+    return pages * page_bytes();
+}
+
+std::vector<DeviceCounts> DeviceGroup::counts() const {
+    std::vector<DeviceCounts> counts;
+    for (const Worker& worker : workers_) counts.push_back(worker.ops->counts());
+    return counts;
 }
 
 std::vector<const Probe*> DeviceGroup::probes() const {

@@ -10,6 +10,7 @@
 #include "comm/shared_memory.hpp"
 #include "model/transformer.hpp"
 #include "qwen3/engine.hpp"
+#include "runtime/device_name.hpp"
 #include "threads/placement.hpp"
 #include "threads/thread_pool.hpp"
 
@@ -33,6 +34,7 @@ public:
     // DeviceShape.
     DeviceGroup(const Meta& meta, const Weights& weights, const std::vector<std::string>& devices,
                 WeightType weight_type, bool as_stored, DType kv_dtype, int threads, const ProgressFn& progress);
+    ~DeviceGroup();
 
     // Bytes of one KV page over all devices.
     int64_t page_bytes() const;
@@ -42,21 +44,28 @@ public:
     // failure; the group can run further steps.
     void run(const Batch& batch, std::span<float> logits);
 
+    // Memory for KV pages: the host's, or what all devices have as long as the tightest has any.
+    int64_t free_bytes() const;
+
     std::string_view isa() const { return workers_.front().ops->isa(); }
     std::vector<const Probe*> probes() const;
+    std::vector<DeviceCounts> counts() const;
     int64_t weight_bytes() const;
     int64_t weight_bytes_per_step() const;
     int64_t activation_bytes() const;
 
 private:
-    struct Worker {
-        std::unique_ptr<Ops> ops;
+    struct Worker {  // each part lives on those before it
         std::unique_ptr<Communicator> comm;
+        std::unique_ptr<Ops> ops;
         std::unique_ptr<Transformer> transformer;
         std::unique_ptr<KvPages> kv;
         std::unique_ptr<Probe> probe;
     };
 
+    void load(const Meta& meta, const Weights& weights, const std::vector<DeviceName>& devices, WeightType weight_type,
+              bool as_stored, DType kv_dtype, const ProgressFn& progress);
+    void free_workers();
     // fn(worker, rank) on every worker's thread; the first exception is thrown here.
     void on_all(const std::function<void(Worker&, int64_t)>& fn);
 

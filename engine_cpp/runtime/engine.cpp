@@ -12,6 +12,7 @@
 
 #include "qwen3/error.hpp"
 #include "runtime/device_group.hpp"
+#include "runtime/device_name.hpp"
 #include "runtime/generation_state.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/page_pool.hpp"
@@ -27,6 +28,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+WeightType kept_as(const EngineOptions& options, const Weights& weights) {
+    if (parse_devices(options.devices).front().kind == DeviceKind::cpu)
+        return options.weights.value_or(weights.stored_type());
+    if (options.weights.value_or(WeightType::bf16) != WeightType::bf16)
+        throw ConfigError("weights = " + std::string(weight_type_name(*options.weights)) +
+                          ": a GPU keeps them as bf16; use --weights auto or bf16, or a CPU (--devices cpu:0)");
+    return WeightType::bf16;
+}
+
 int64_t ns_since(Clock::time_point begin) {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
 }
@@ -38,7 +48,7 @@ public:
           options_(options),
           context_(options.context ? options.context : meta.dctx),
           threads_(options.threads ? options.threads : default_threads(read_topology())),
-          weight_type_(options.weights.value_or(weights.stored_type())),
+          weight_type_(kept_as(options, weights)),
           kv_dtype_(options.kv.value_or(weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16)),
           rope_(meta) {
         try {
@@ -118,7 +128,7 @@ private:
 
     int64_t kv_budget(int64_t page) const {
         const int64_t contexts = (context_ + kPageTokens - 1) / kPageTokens * page * 4;
-        return options_.kv_budget ? options_.kv_budget : std::min(contexts, available_memory() / 2);
+        return options_.kv_budget ? options_.kv_budget : std::min(contexts, devices_->free_bytes() / 2);
     }
 
     void check_ids(std::span<const int32_t> ids) const {
@@ -148,6 +158,7 @@ private:
     bool generate_step();
     TokenEvent draw_token(GenerationState& generation, std::span<const float> logits, int64_t step_ns);
     int64_t run(StepBatch& batch, std::span<float> logits);
+    void record(const StepBatch& batch, int64_t step_ns, int64_t sample_ns);
     void fail(const State& generation);
 
     const Meta meta_;
@@ -213,7 +224,7 @@ void EngineImpl::step(std::span<const StepRequest> requests) {
         std::vector<float> logits(static_cast<size_t>(batch.logit_rows() * meta_.dvoc));
         const int64_t step_ns = run(batch, logits);
         batch.commit();
-        profiler_.record(batch.prefill(), batch.ntok(), step_ns, 0, devices_->probes());
+        record(batch, step_ns, 0);
         const float* from = logits.data();
         for (const StepRequest& request : requests) {
             const size_t rows = request.rows == LogitsRows::all    ? request.tokens.size()
@@ -241,7 +252,6 @@ void EngineImpl::load(const Weights& weights, const ProgressFn& progress) {
     const bool as_stored = !options_.weights && weights.quantized() && is_integer(weight_type_);
     devices_ = std::make_unique<DeviceGroup>(meta_, weights, options_.devices, weight_type_, as_stored, kv_dtype_,
                                              threads_, progress);
-    isa_ = devices_->isa();
     const int64_t page = devices_->page_bytes();
     const int64_t budget = kv_budget(page);
     if (budget < page)
@@ -256,6 +266,7 @@ void EngineImpl::load(const Weights& weights, const ProgressFn& progress) {
     weight_bytes_ = devices_->weight_bytes();
     weight_bytes_per_step_ = devices_->weight_bytes_per_step();
     warm_up(progress);
+    isa_ = devices_->isa();  // with what the first step has found out
 }
 
 // The first real step then finds threads, buffers and code in place.
@@ -361,7 +372,7 @@ bool EngineImpl::generate_step() {
         }
     }
     const int64_t sample_ns = ns_since(begin);
-    profiler_.record(batch.prefill(), batch.ntok(), step_ns + sample_ns, sample_ns, devices_->probes());
+    record(batch, step_ns + sample_ns, sample_ns);
     for (const auto& [generation, event] : drawn) {  // whoever hears of a reply's end finds its last step recorded
         try {
             generation->emit(event);
@@ -392,6 +403,15 @@ int64_t EngineImpl::run(StepBatch& batch, std::span<float> logits) {
     return ns_since(begin);
 }
 
+void EngineImpl::record(const StepBatch& batch, int64_t step_ns, int64_t sample_ns) {
+    profiler_.record({.prefill = batch.prefill(),
+                      .tokens = batch.ntok(),
+                      .step_ns = step_ns,
+                      .sample_ns = sample_ns,
+                      .probes = devices_->probes(),
+                      .counts = devices_->counts()});
+}
+
 void EngineImpl::fail(const State& generation) {
     if (!generation->ended()) generation->finish(FinishReason::error, std::current_exception());
 }
@@ -399,8 +419,15 @@ void EngineImpl::fail(const State& generation) {
 }  // namespace
 
 std::vector<std::string> default_devices(int64_t query_heads, int threads) {
+    if (const GpuCount gpus = count_gpus(DeviceKind::cuda); gpus.count > 0)
+        return gpu_names(std::min<int64_t>(gpus.count, query_heads));
     const Topology topology = read_topology();
     return default_devices(topology, threads ? threads : default_threads(topology), query_heads);
+}
+
+std::optional<std::string> why_no_gpu() {
+    const GpuCount gpus = count_gpus(DeviceKind::cuda);
+    return gpus.count > 0 ? std::nullopt : std::optional(gpus.problem);
 }
 
 std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights, const EngineOptions& options,

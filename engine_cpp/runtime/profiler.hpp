@@ -1,4 +1,4 @@
-// The engine's view of its steps: the last prefill and decode step in full, sums over all.
+// The engine's view of its steps: the last timed prefill and decode step in full, sums over all.
 #pragma once
 
 #include <cstdint>
@@ -10,18 +10,29 @@
 
 namespace qwen3 {
 
+// A finished step.
+struct StepRecord {
+    bool prefill;
+    int64_t tokens;  // rows of its batch
+    int64_t step_ns;
+    int64_t sample_ns;
+    std::vector<const Probe*> probes;  // [devices]
+    std::vector<DeviceCounts> counts;  // [devices]
+};
+
 class Profiler {
 public:
     Profiler();
 
-    // One finished step of `tokens` rows; probes: one per device.
-    void record(bool prefill, int64_t tokens, int64_t step_ns, int64_t sample_ns,
-                const std::vector<const Probe*>& probes);
+    void record(const StepRecord& record);
     Profile snapshot() const;
     void reset();
 
 private:
-    double mark_ns_;  // what one mark of a probe costs here
+    void measure_probe(const Probe& probe, double step_ns);
+
+    double mark_ns_;           // what one mark of a probe costs on the host's clock
+    double untimed_ns_ = 0.0;  // a decode step that was not timed takes about so long
     mutable std::mutex mutex_;
     Profile profile_;
 };

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["FILE", "Action", "Flag", "Manual", "key_name", "manual"]
+__all__ = ["FILE", "Action", "Command", "Flag", "Manual", "key_name", "manual"]
 
 FILE = Path(__file__).with_name("manual.json")
 _NAMES = {
@@ -44,11 +44,20 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the command line, `qwen3-chat NAME`."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manual:
     """All of them."""
 
     actions: tuple[Action, ...]
     flags: tuple[Flag, ...]
+    commands: tuple[Command, ...]
 
     def action(self, id: str) -> Action:
         """The action of this id. Raises KeyError."""
@@ -62,6 +71,7 @@ def manual() -> Manual:
     return Manual(
         tuple(Action(**{**action, "keys": tuple(action["keys"])}) for action in read["actions"]),
         tuple(Flag(**{**flag, "names": tuple(flag["names"])}) for flag in read["flags"]),
+        tuple(Command(**command) for command in read["commands"]),
     )
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from .manual import Action, Flag, key_name, manual
+from .manual import Action, Command, Flag, key_name, manual
 from .wording import Wordings, draw, load
 
 __all__ = ["REFUSALS", "Topic", "question", "topics", "unknown_question"]
@@ -53,6 +53,7 @@ def topics() -> tuple[Topic, ...]:
     return (
         *(_of_action(action, keys.get(action.id, {})) for action in known.actions),
         *(_of_flag(flag, flags.get(flag.long, {})) for flag in known.flags),
+        *(_of_command(command, flags.get(command.name, {})) for command in known.commands),
         *(_of_talk(name, entry) for name, entry in load("talk").items()),
     )
 
@@ -120,6 +121,13 @@ def _of_flag(flag: Flag, entry: dict[str, Any]) -> Topic:
     about = flag.long.strip("-").replace("-", " ")
     names = [*flag.names, f"qwen3-chat {flag.names[0]}"]
     return Topic(flag.long, _asked(entry, about, "flag", names), thinking, answer, entry.get("weight", 0.4))
+
+
+def _of_command(command: Command, entry: dict[str, Any]) -> Topic:
+    asked = _asked(entry, command.what, "flag", [f"qwen3-chat {command.name}", f"the command {command.name}"])
+    thinking = f"This is about the command {command.name}."
+    answer = f"Run `qwen3-chat {command.name}` to {command.what}."
+    return Topic(command.name, asked, thinking, answer, entry.get("weight", 0.5))
 
 
 def _of_talk(name: str, entry: dict[str, Any]) -> Topic:

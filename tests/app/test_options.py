@@ -6,11 +6,12 @@ from pathlib import Path
 
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
-from qwen3_chat.app.flags import build_parser, chat_options
+from qwen3_chat.app.flags import build_parser, chat_options, settings
 
 
 def parsed(*arguments: str) -> ChatOptions:
-    return chat_options(build_parser().parse_args(arguments))
+    flags = build_parser().parse_args(arguments)
+    return chat_options(flags, settings(flags))
 
 
 def test_every_flag_is_an_option() -> None:

@@ -17,6 +17,7 @@ from qwen3_chat.app import cli, plain, streams
 from qwen3_chat.app.chat import model as chat_model
 from qwen3_chat.app.chat.history import History, Store
 from qwen3_chat.app.chat.model import ChatModel
+from qwen3_chat.engine import why_no_gpu
 
 Run = Callable[..., int]
 
@@ -145,7 +146,11 @@ def test_a_prompt_beyond_the_context_is_exit_code_5(run: Run, capsys: pytest.Cap
 
 def test_speed_is_told_on_stderr_to_who_asks(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(scripted("Hello"), "-p", "Hi", "-v", "--seed", "3") == 0
-    assert capsys.readouterr() == ("Hello\n", "6 tokens, first token 38 ms, 41.0 tokens/s, reused 0, seed 3\n")
+    out, told = capsys.readouterr()
+    assert out == "Hello\n"
+    assert told.splitlines()[-1] == "6 tokens, first token 38 ms, 41.0 tokens/s, reused 0, seed 3"
+    if reason := why_no_gpu():
+        assert told.splitlines()[0] == f"running on cpu:0: {reason}"
 
 
 def test_a_surprise_is_one_line_and_a_traceback_only_on_demand(
@@ -285,7 +290,7 @@ def test_the_full_screen_needs_a_terminal(
 ) -> None:
     opened: list[str] = []
     tui = type(sys)("qwen3_chat.app.tui")
-    tui.run = lambda options: opened.append("tui") or 0  # type: ignore[attr-defined]
+    tui.run = lambda options, settings: opened.append("tui") or 0  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "qwen3_chat.app.tui", tui)
     monkeypatch.setattr("qwen3_chat.app.tui", tui, raising=False)
     monkeypatch.setattr(plain, "repl", lambda options: opened.append("plain") or 0)

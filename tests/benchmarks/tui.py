@@ -156,11 +156,12 @@ def on_a_terminal(arguments: Sequence[str]) -> dict[str, Any]:
 
 def decode_child(arguments: argparse.Namespace) -> int:
     """The application as a person opens it, and one question."""
-    from qwen3_chat.app.flags import build_parser, chat_options
+    from qwen3_chat.app.flags import build_parser, chat_options, settings
     from qwen3_chat.app.tui.app import ChatApp
 
     flags = ["--model", arguments.model, "--temperature", "0", "--seed", "1", "--max-tokens", str(arguments.tokens)]
-    app = ChatApp(chat_options(build_parser().parse_args(flags + arguments.engine)))
+    parsed = build_parser().parse_args(flags + arguments.engine)
+    app = ChatApp(chat_options(parsed, settings(parsed)))
     try:
         drive(app, arguments.report)
     finally:

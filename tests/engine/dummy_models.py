@@ -5,21 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 from checkpoints import random_weights
 
-from qwen3_chat.engine import Engine, KVCache, Qwen3Meta, Qwen3Weights, StepRequest
+from qwen3_chat.engine import Engine, KVCache, Qwen3Meta, Qwen3Weights, StepRequest, _core
 from qwen3_chat.models.checkpoint import model_slots
 from qwen3_chat.models.config import Qwen3Config
 from qwen3_chat.models.reference import Reference
 
 Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
+
+EMULATED_GPUS = Path(_core.__file__).resolve().with_name("libqwen3_cuda_emu.so")
+needs_emulated_gpu = pytest.mark.skipif(not EMULATED_GPUS.exists(), reason="built without -DQWEN3_CUDA_EMU=ON")
 
 
 @dataclass(frozen=True)

@@ -370,11 +370,11 @@ def test_one_reply_a_cache(long_engine: Engine) -> None:
     assert not cache.busy
 
 
-def test_replies_side_by_side(shared_engine: Engine) -> None:
+def test_replies_side_by_side(exact_engine: Engine) -> None:
     """Several at once, of different lengths and seeds, say what each says alone."""
     jobs = [(random_ids(5 + 60 * n, seed=n), hot(seed=n, max_new_tokens=20 + 10 * n, top_logprobs=2)) for n in range(5)]
-    alone = [list(shared_engine.generate(prompt, sampling=sampling)) for prompt, sampling in jobs]
-    running = [shared_engine.generate(prompt, sampling=sampling) for prompt, sampling in jobs]
+    alone = [list(exact_engine.generate(prompt, sampling=sampling)) for prompt, sampling in jobs]
+    running = [exact_engine.generate(prompt, sampling=sampling) for prompt, sampling in jobs]
     together = [list(generation) for generation in running]
     for a, b in zip(alone, together, strict=True):
         assert [(t.id, t.logprob, t.top) for t in a] == [(t.id, t.logprob, t.top) for t in b]
@@ -454,14 +454,14 @@ def test_a_stalled_reply_can_be_cancelled(long_engine: Engine) -> None:
     assert generation.finish_reason == "cancelled"
 
 
-def test_a_conversation(shared_engine: Engine) -> None:
+def test_a_conversation(exact_engine: Engine) -> None:
     """Turn after turn over one cache: only what is new is evaluated, and the text is that of a fresh cache."""
-    cache = shared_engine.new_cache()
+    cache = exact_engine.new_cache()
     context = random_ids(20).tolist()
     for turn in range(4):
-        generation = shared_engine.generate(context, cache, hot(seed=turn, max_new_tokens=15))
+        generation = exact_engine.generate(context, cache, hot(seed=turn, max_new_tokens=15))
         reply = ids_of(generation)
-        fresh = ids_of(shared_engine.generate(context, sampling=hot(seed=turn, max_new_tokens=15)))
+        fresh = ids_of(exact_engine.generate(context, sampling=hot(seed=turn, max_new_tokens=15)))
         assert reply == fresh
         if turn:
             assert generation.prefill_total == 10 + 1  # the question, and the reply's last token

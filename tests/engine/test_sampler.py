@@ -249,16 +249,16 @@ def test_numpy_numbers_are_numbers() -> None:
 
 
 @pytest.mark.parametrize("settings", [SETTINGS["plain"], SETTINGS["all of them"]], ids=["plain", "all"])
-def test_a_reply_draws_what_sample_draws(shared_engine: Engine, settings: dict[str, Any]) -> None:
+def test_a_reply_draws_what_sample_draws(exact_engine: Engine, settings: dict[str, Any]) -> None:
     params: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 11, "stop_ids": []} | settings
     sampling = SamplingParams(**params, max_new_tokens=40)
     prompt = random_ids(30)
-    tokens = list(shared_engine.generate(prompt, sampling=sampling))
+    tokens = list(exact_engine.generate(prompt, sampling=sampling))
     context = [*prompt.tolist(), *(token.id for token in tokens)]
-    logits = shared_engine.forward(context)
+    logits = exact_engine.forward(context)
     for token in tokens:
         before = context[: token.index]
-        assert shared_engine.sample(logits[token.index - 1], sampling, before, len(prompt)) == token.id
+        assert exact_engine.sample(logits[token.index - 1], sampling, before, len(prompt)) == token.id
     assert [token.index for token in tokens] == list(range(30, 70))
 
 
@@ -272,7 +272,7 @@ def test_the_seed_makes_the_reply(shared_engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("limit", [None, 60])
-def test_logprobs(shared_engine: Engine, limit: int | None) -> None:
+def test_logprobs(exact_engine: Engine, limit: int | None) -> None:
     """The model's own distribution: before penalties and temperature, over the ids that may be drawn."""
     sampling = SamplingParams(
         temperature=1.7,
@@ -285,8 +285,8 @@ def test_logprobs(shared_engine: Engine, limit: int | None) -> None:
         top_logprobs=20,
     )
     prompt = random_ids(10)
-    tokens = list(shared_engine.generate(prompt, sampling=sampling))
-    rows = shared_engine.forward([*prompt.tolist(), *(token.id for token in tokens)])
+    tokens = list(exact_engine.generate(prompt, sampling=sampling))
+    rows = exact_engine.forward([*prompt.tolist(), *(token.id for token in tokens)])
     for token in tokens:
         expected = log_softmax(rows[token.index - 1][:limit])
         assert abs(token.logprob - expected[token.id]) < 1e-4

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qwen3_chat.app.chat.sampling_fields import FIELDS
+from qwen3_chat.app.settings.schema import BY_NAME
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.widgets.header import HeaderLine
 
-_BUDGET = next(field for field in FIELDS if field.name == "thinking_budget")
+_BUDGET = BY_NAME["thinking-budget"].kind
 
 
 class Choices(Part):

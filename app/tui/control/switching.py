@@ -7,7 +7,7 @@ from pathlib import Path
 from qwen3_chat.app.chat.errors import SettingsError
 from qwen3_chat.app.chat.model import preflight
 from qwen3_chat.app.chat.recent import RecentModels
-from qwen3_chat.app.chat.settings import Settings
+from qwen3_chat.app.settings.config_file import Config
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.failure import reason
@@ -28,7 +28,7 @@ class Switching(Part):
         from qwen3_chat.app.tui.screens.models import ModelsScreen
 
         try:
-            listed = Settings.load().models  # what was written there since the start counts, too
+            listed = Config.load().models  # what was written there since the start counts, too
         except SettingsError as error:
             await self.transcript.add(Note("error", "The list of models cannot be read", str(error)))
             listed = {}

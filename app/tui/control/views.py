@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qwen3_chat.app.chat.settings import settings_file
+from qwen3_chat.app.settings.config_file import config_file
 from qwen3_chat.app.tui.control.part import Part
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 from qwen3_chat.app.tui.widgets.find_bar import FindBar
@@ -39,7 +39,7 @@ class Views(Part):
         """Every key."""
         from qwen3_chat.app.tui.screens.help import HelpScreen
 
-        self.chat.app.push_screen(HelpScreen(self.chat.keymap, self.chat.thinking_mode, settings_file()))
+        self.chat.app.push_screen(HelpScreen(self.chat.keymap, self.chat.thinking_mode, config_file()))
 
     def action_view_palette(self) -> None:
         """The command palette."""

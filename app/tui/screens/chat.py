@@ -18,7 +18,8 @@ from textual.screen import Screen
 from textual.widgets import TextArea
 
 from qwen3_chat.app.chat.prompt_history import PromptHistory
-from qwen3_chat.app.tui.actions import BY_ID, available, bindings
+from qwen3_chat.app.tui.actions import BY_ID, available
+from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.control.annotations import annotate
 from qwen3_chat.app.tui.control.budget_line import BudgetLine
 from qwen3_chat.app.tui.control.chats import Chats

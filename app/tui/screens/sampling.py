@@ -13,13 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from qwen3_chat.app.chat.options import SamplingOptions
-from qwen3_chat.app.chat.sampling_fields import FIELDS, Field
+from qwen3_chat.app.settings.schema import SAMPLING, Setting
 
 if TYPE_CHECKING:
     from qwen3_chat.app.tui.session import Session
 
 _PREFIX = "sampling-"
-_OPEN = {"seed": "new for every reply", "max_tokens": "to the context's end", "thinking_budget": "none"}
 
 
 class SamplingScreen(ModalScreen[None]):
@@ -47,7 +46,7 @@ class SamplingScreen(ModalScreen[None]):
         self._session = session
         self._changed = changed
         never = session.model is not None and session.model.thinking_mode == "never"
-        self._fields = [field for field in FIELDS if not (never and field.name == "thinking_budget")]
+        self._fields = [field for field in SAMPLING if not (never and field.name == "thinking-budget")]
 
     def compose(self) -> ComposeResult:
         """One line a setting."""
@@ -58,9 +57,9 @@ class SamplingScreen(ModalScreen[None]):
                 with Horizontal(classes="row"):
                     yield Label(field.title, markup=False)
                     yield Input(
-                        _written(getattr(self._session.sampling, field.name)),
+                        _written(getattr(self._session.sampling, field.field)),
                         placeholder=recommended[field.name],
-                        id=_PREFIX + field.name,
+                        id=_PREFIX + field.field,
                         compact=True,
                     )
             yield Static("", id="sampling-message", markup=False)
@@ -76,15 +75,15 @@ class SamplingScreen(ModalScreen[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Take a valid value at once; say what is wrong with another one, and leave the setting as it was."""
-        field = next(field for field in self._fields if _PREFIX + field.name == event.input.id)
+        field = next(field for field in self._fields if _PREFIX + field.field == event.input.id)
         try:
-            value = field.parse(event.value.strip()) if event.value.strip() else None
+            value = field.kind.parse(event.value.strip()) if event.value.strip() else None
         except ValueError:
             event.input.add_class("-wrong")
         else:
             event.input.remove_class("-wrong")
-            if getattr(self._session.sampling, field.name) != value:
-                change: dict[str, Any] = {field.name: value}
+            if getattr(self._session.sampling, field.field) != value:
+                change: dict[str, Any] = {field.field: value}
                 self._session.change_sampling(replace(self._session.sampling, **change))
                 self._changed()
         self._show(field)
@@ -96,18 +95,18 @@ class SamplingScreen(ModalScreen[None]):
             field.value = ""
         self._changed()
 
-    def _focused_field(self) -> Field:
+    def _focused_field(self) -> Setting:
         return next((field for field in self._fields if self._input(field).has_focus), self._fields[0])
 
-    def _input(self, field: Field) -> Input:
-        return self.query_one(f"#{_PREFIX}{field.name}", Input)
+    def _input(self, field: Setting) -> Input:
+        return self.query_one(f"#{_PREFIX}{field.field}", Input)
 
-    def _show(self, field: Field) -> None:
+    def _show(self, field: Setting) -> None:
         typed = self._input(field).value.strip()
         message = self.query_one("#sampling-message", Static)
         try:
             if typed:
-                field.parse(typed)
+                field.kind.parse(typed)
         except ValueError as error:
             message.update(f"{field.title}: {error}")
             message.set_class(True, "-wrong")
@@ -119,13 +118,13 @@ class SamplingScreen(ModalScreen[None]):
         """What holds where nothing is set."""
         session = self._session
         if session.model is None:
-            return {field.name: _OPEN.get(field.name, "as the model recommends") for field in FIELDS}
+            return {field.name: field.open or "as the model recommends" for field in SAMPLING}
         from qwen3_chat.app.chat.sampling import resolve
 
         model = session.model
         thinking = model.thinks(session.thinking)
         params = resolve(SamplingOptions(), model.defaults, thinking=thinking, vocab_limit=model.tokenizer.vocab_size)
-        return {field.name: _OPEN.get(field.name) or _written(getattr(params, field.name)) for field in FIELDS}
+        return {field.name: field.open or _written(getattr(params, field.field)) for field in SAMPLING}
 
 
 def _written(value: float | int | None) -> str:

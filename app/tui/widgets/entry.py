@@ -22,7 +22,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from qwen3_chat.app.chat.conversation import Message as ChatMessage
-from qwen3_chat.app.tui.actions import bindings
+from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.render.flow import flow_strips
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.search import Query, Span

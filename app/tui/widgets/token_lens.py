@@ -21,7 +21,7 @@ from textual.widget import Widget
 
 from qwen3_chat.app.chat.lens import Alternative, TokenFacts, level, logprob_of, surprises
 from qwen3_chat.app.tui import format
-from qwen3_chat.app.tui.actions import bindings
+from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.tokens import TokenLines, TokenTexts
 

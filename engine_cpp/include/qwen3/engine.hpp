@@ -22,8 +22,8 @@ namespace qwen3 {
 constexpr int64_t kPageTokens = 64;
 
 struct EngineOptions {
-    std::vector<std::string> devices = {"cpu:0"};  // one worker each, or {"auto"}; "cpu:N" is logical
-    std::optional<WeightType> weights;             // nullopt = as the weights come
+    std::vector<std::string> devices = {"cpu:0"};  // one worker each, or {"auto"}; "cpu:N" is logical, "cuda:N" a GPU
+    std::optional<WeightType> weights;             // nullopt = as the weights come; on GPUs bf16
     std::optional<DType> kv;                       // nullopt = f32 for f32 weights, else bf16
     int64_t context = 0;                           // tokens; 0 = meta.dctx
     int threads = 0;                               // over all CPU devices; 0 = the physical cores this process may use
@@ -31,9 +31,12 @@ struct EngineOptions {
     int64_t prefill_chunk = 256;                   // most prompt tokens in one step
 };
 
-// The devices that "auto" stands for: one a NUMA node, and no more than there are threads (0 = as above) or query
-// heads.
+// The devices that "auto" stands for: every GPU; where there is none, one CPU device a NUMA node. No more than there
+// are query heads, or on CPUs threads (0 = as above).
 std::vector<std::string> default_devices(int64_t query_heads, int threads = 0);
+
+// What keeps "auto" from GPUs and what to do about it; nullopt: it uses them.
+std::optional<std::string> why_no_gpu();
 
 // Called with bytes done and in all, on the thread that waits for the load; false cancels it.
 using ProgressFn = std::function<bool(std::string_view stage, int64_t done, int64_t total)>;

@@ -94,9 +94,9 @@ void CpuOps::end_step() { batch_ = nullptr; }
 
 size_t CpuOps::workspace_bytes() const { return (up_ ? normed_->bytes() + up_->bytes() : 0) + quantized_.bytes(); }
 
-std::span<float> CpuOps::view(Buffer& hidden, int64_t rows) {
-    auto& buffer = static_cast<CpuBuffer&>(hidden);
-    return {buffer.row(0), static_cast<size_t>(rows * buffer.columns())};
+void CpuOps::all_reduce_sum(Buffer& hidden, Communicator& comm) {
+    const auto& buffer = static_cast<CpuBuffer&>(hidden);
+    comm.all_reduce_sum({buffer.row(0), static_cast<size_t>(batch_->ntok() * buffer.columns())});
 }
 
 CpuOps::Activations CpuOps::activations(const Buffer& x, int64_t tokens) {

@@ -63,9 +63,8 @@ public:
     void norm_gate_up_silu(const Buffer& hidden, const Vector& norm, const Matrix& gate, const Matrix& up,
                            Buffer& act) override;
     void down_residual(const Buffer& act, const Matrix& down, bool residual, Buffer& hidden) override;
+    void all_reduce_sum(Buffer& hidden, Communicator& comm) override;
     void norm_head(const Buffer& hidden, const Vector& norm, const Matrix& head, std::span<float> logits) override;
-
-    std::span<float> view(Buffer& hidden, int64_t rows) override;
 
 private:
     // One projection of a shared input.

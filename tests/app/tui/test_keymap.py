@@ -12,11 +12,12 @@ from scene import (
     wait_until,
     window,
 )
+from textual.keys import _character_to_key  # no public function tells
 
 from qwen3_chat.app.chat.errors import SettingsError
-from qwen3_chat.app.chat.settings import Settings
+from qwen3_chat.app.settings.config_file import Config
 from qwen3_chat.app.tui.actions import ACTIONS
-from qwen3_chat.app.tui.keymap import Keymap
+from qwen3_chat.app.tui.keymap import Keymap, normal
 from qwen3_chat.app.tui.screens.help import HelpScreen
 from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 
@@ -24,7 +25,7 @@ from qwen3_chat.app.tui.widgets.engine_panel import EnginePanel
 def keymap(tmp_path: Path, text: str) -> Keymap:
     file = tmp_path / "config.toml"
     file.write_text(text)
-    return Keymap.from_settings(Settings.load(file))
+    return Keymap.from_config(Config.load(file))
 
 
 async def test_other_keys_do_the_same(tmp_path: Path) -> None:
@@ -97,6 +98,16 @@ def test_what_cannot_be_is_said_with_file_and_action(table: str, said: str, tmp_
     assert said in str(raised.value)
 
 
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"config\.toml:3: "):
+        keymap(tmp_path, '[keys]\n"chat.new" = "f9"\nmessage.copy = "ctrl+m"\n')
+
+
+def test_characters_are_spelled_as_textual_spells_them() -> None:
+    for character in map(chr, range(33, 127)):
+        assert normal(character) == _character_to_key(character)
+
+
 def test_two_actions_can_swap_their_keys(tmp_path: Path) -> None:
     chosen = keymap(tmp_path, '[keys]\n"message.copy" = "e"\n"message.edit" = "y"')
     assert (chosen.keys("message.copy"), chosen.keys("message.edit")) == (("e",), ("y",))
@@ -104,7 +115,7 @@ def test_two_actions_can_swap_their_keys(tmp_path: Path) -> None:
 
 def test_the_registrys_own_keys_are_usable(tmp_path: Path) -> None:
     same = {action.id: action.keys for action in ACTIONS if action.keys}
-    chosen = Keymap.from_settings(Settings(tmp_path, same))
+    chosen = Keymap.from_config(Config(tmp_path, keys=same))
     assert all(chosen.keys(action.id) == Keymap().keys(action.id) for action in ACTIONS)
     assert {key for keys in same.values() for key in keys}.isdisjoint(
         {"ctrl+b", "ctrl+a", "ctrl+i", "ctrl+m", "ctrl+h"}

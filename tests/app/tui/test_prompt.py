@@ -24,7 +24,7 @@ from textual import events
 
 from qwen3_chat.app.chat.pastes import MOST_LINES
 from qwen3_chat.app.chat.prompt_history import PromptHistory
-from qwen3_chat.app.chat.settings import Settings
+from qwen3_chat.app.settings.config_file import Config
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.widgets.prompt import Prompt
 
@@ -73,7 +73,7 @@ async def test_up_and_down_move_inside_a_text_of_several_lines() -> None:
 
 async def test_enter_and_newline_can_be_swapped(tmp_path: Path) -> None:
     keys = {"prompt.send": ("ctrl+j",), "prompt.newline": ("enter",)}
-    app = window(scene("Hi."), keymap=Keymap.from_settings(Settings(tmp_path, keys)))
+    app = window(scene("Hi."), keymap=Keymap.from_config(Config(tmp_path, keys=keys)))
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_until(pilot, lambda: app.session.ready)
         await pilot.press("a", "enter", "b")

@@ -34,7 +34,7 @@ class Loads:
         self.gate = threading.Event()
         self.gate.set()
         monkeypatch.setattr(ChatModel, "load", self._load)
-        monkeypatch.setattr("qwen3_chat.app.chat.replacement.available_bytes", lambda: free)
+        monkeypatch.setattr("qwen3_chat.app.chat.replacement.free_memory", lambda devices: free)
 
     def _load(self, path: Path, options: Any, progress: Any) -> ChatModel:
         assert self.watched is not None

@@ -40,7 +40,8 @@ def test_slots_are_filled_over_and_over() -> None:
 
 def test_every_wording_is_about_something_that_the_app_has() -> None:
     assert load("keys").keys() <= {action.id for action in manual().actions}
-    assert load("flags").keys() <= {flag.long for flag in manual().flags}
+    commands = {command.name for command in manual().commands}
+    assert load("flags").keys() <= {flag.long for flag in manual().flags} | commands
 
 
 def test_what_the_model_was_taught_is_so() -> None:
@@ -54,6 +55,8 @@ def test_what_the_model_was_taught_is_so() -> None:
         assert (action.keys, action.slash) == (tuple(is_now["keys"]), is_now["slash"]), f"{action.id}: make demo-model"
     for flag in manual().flags:
         assert set(flag.names) <= flags, f"{flag.long} is gone: make demo-model"
+    for command in manual().commands:
+        assert command.name in {known["name"] for known in now["commands"]}, f"{command.name} is gone: make demo-model"
 
 
 def test_every_key_and_flag_is_a_topic_whose_answer_names_it() -> None:
@@ -67,6 +70,8 @@ def test_every_key_and_flag_is_a_topic_whose_answer_names_it() -> None:
     for flag in manual().flags:
         for name in flag.names:
             assert f"`{name}" in by_name[flag.long].answer
+    for command in manual().commands:
+        assert f"`qwen3-chat {command.name}`" in by_name[command.name].answer
 
 
 def test_every_topic_can_be_asked_for_in_many_ways() -> None:

@@ -1,0 +1,1 @@
+"""What a person can set: one table of settings, and where their values come from."""
