@@ -43,7 +43,7 @@ LONGEST = 512  # tokens of a conversation that are kept
 # Of a long last answer, which is always the same, mostly the beginning is trained: it is the choice that is hard.
 BEGINNING, BEGINNING_ONLY = 16, 0.75  # tokens; share
 SAVE_EVERY = 600  # seconds
-STEPS = 5000
+STEPS = 3800
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"

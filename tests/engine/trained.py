@@ -59,8 +59,10 @@ def widened_demo(folder: Path) -> Path:
         weight = tensor.float()
         if name.endswith(("layernorm.weight", "model.norm.weight")):
             weight = weight * (old / new) ** 0.5
-        pad = [(0, new - size if size == old else 0) for size in reversed(weight.shape)]
-        tensors[name] = torch.nn.functional.pad(weight, [size for pair in pad for size in pair])
+        if not name.endswith(("q_norm.weight", "k_norm.weight")):  # those are as wide as a head
+            rows = name.endswith(("o_proj.weight", "down_proj.weight"))  # their outputs are the hidden state
+            weight = torch.nn.functional.pad(weight, (0, 0, 0, new - old) if rows else (0, new - old))
+        tensors[name] = weight
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     changed = {"hidden_size": new, "rms_norm_eps": config["rms_norm_eps"] * old / new, "torch_dtype": "float32"}
     (folder / "config.json").write_text(json.dumps({**config, **changed}))
