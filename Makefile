@@ -48,12 +48,14 @@ bench: $(STAMPS)/chat
 	@$(BIN)/qwen3-chat bench $(if $(MODEL),--model "$(MODEL)") $(ARGS) --markdown | tee /dev/stderr \
 	  | $(BIN)/python .ci/splice.py README.md measured
 
-# The models of the tests are so small that torch is much quicker on one thread.
+# The models of the tests are so small that torch is much quicker on one thread. ARGS="-n 0" runs them in one process.
+PYTEST = OMP_NUM_THREADS=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native \
+  $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 test: $(STAMPS)/test
-	OMP_NUM_THREADS=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native $(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-full: $(STAMPS)/test
-	OMP_NUM_THREADS=1 QWEN3_TEST_FULL=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/native $(BIN)/pytest $(ARGS)
+	QWEN3_TEST_FULL=1 $(PYTEST) $(ARGS)
 
 # Compares what the CUDA backend declares of cuBLASLt and NCCL with their headers.
 CUDA_HEADERS := $(BUILD)/cuda-headers

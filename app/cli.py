@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(options: ChatOptions, chosen: Settings, parsed: argparse.Namespace, question: str | None) -> int:
     from qwen3_chat.app.chat.model import preflight
 
-    preflight(options.model)
+    if isinstance(options.model, Path):
+        preflight(options.model)
     if question is not None:
         from qwen3_chat.app import one_shot
 

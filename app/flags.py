@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from qwen3_chat.app.chat.hub import HubName, find
 from qwen3_chat.app.chat.options import ChatOptions, EngineOptions, SamplingOptions
 from qwen3_chat.app.commands import COMMANDS
 from qwen3_chat.app.settings.config_file import Config
@@ -28,7 +29,7 @@ __all__ = [
     "chat_options",
     "engine_options",
     "given",
-    "model_path",
+    "model_of",
     "settings",
     "whole_number",
 ]
@@ -131,10 +132,10 @@ def settings(arguments: argparse.Namespace, config: Config | None = None) -> Set
 
 
 def chat_options(arguments: argparse.Namespace, chosen: Settings) -> ChatOptions:
-    """Settings and flags as options. Touches no file."""
+    """Settings and flags as options. Opens no model."""
     model = chosen.value("model")
     return ChatOptions(
-        model=model_path(model),
+        model=model_of(model),
         engine=EngineOptions(**_fields(chosen, "engine")),
         sampling=SamplingOptions(**_fields(chosen, "sampling")),
         thinking=chosen.value("think"),
@@ -148,10 +149,10 @@ def chat_options(arguments: argparse.Namespace, chosen: Settings) -> ChatOptions
     )
 
 
-def model_path(model: str | None) -> Path:
-    """The checkpoint that was named, or the bundled one."""
+def model_of(model: str | None) -> Path | HubName:
+    """The model that was named, see `hub.find`; the bundled one if none was."""
     if model is not None:
-        return Path(model)
+        return find(model)
     from qwen3_chat.models import demo
 
     return demo.path()

@@ -7,18 +7,21 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.hub import HubName
 from qwen3_chat.app.chat.model import ChatModel
 
 if TYPE_CHECKING:
     from qwen3_chat.app.chat.conversation import Message
+    from qwen3_chat.app.chat.hub.download import Step
     from qwen3_chat.app.chat.options import ChatOptions
     from qwen3_chat.engine import Progress
 
-__all__ = ["as_json", "load", "on_interrupt", "warn", "write", "write_stats"]
+__all__ = ["as_json", "download", "load", "on_interrupt", "warn", "write", "write_stats"]
 
 # Sequences that move a cursor or write a clipboard are no part of an answer: C0 but tab and newline, DEL, C1.
 CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
@@ -59,26 +62,25 @@ def write_stats(options: ChatOptions, reply: Message) -> None:
     sys.stderr.write(", ".join(parts) + "\n")
 
 
+def download(model: Path | HubName, *, verbose: bool = False) -> Path:
+    """The path of a model. One of the hub's is downloaded, which standard error says first. Ctrl+C raises Cancelled."""
+    if isinstance(model, Path):
+        return model
+    from qwen3_chat.app.chat.hub.download import Download
+
+    wanted = Download.of(model)
+    if wanted.missing:
+        size = f"{wanted.missing / 2**20:,.0f} MiB" if wanted.missing >= 1 << 20 else f"{wanted.missing} bytes"
+        warn(f"downloading {model} from {wanted.endpoint} to {wanted.cache}: {size}")
+    with _progress(verbose) as progress:
+        return wanted.run(progress)
+
+
 def load(options: ChatOptions) -> ChatModel:
     """Load the model, with progress on standard error where somebody watches. Ctrl+C raises Cancelled."""
-    shown = ""
-
-    def progress(step: Progress) -> bool:
-        nonlocal shown
-        if sys.stderr.isatty():
-            shown = f"loading: {step.stage} {step.done / max(1, step.total):4.0%}"
-            sys.stderr.write(f"\r{shown}")
-        elif options.verbose and step.stage != shown:
-            shown = step.stage
-            sys.stderr.write(f"loading: {shown}\n")
-        return not interrupted
-
-    with on_interrupt(lambda: None) as interrupted:
-        try:
-            model = ChatModel.load(options.model, options.engine, progress)
-        finally:
-            if shown and sys.stderr.isatty():
-                sys.stderr.write("\r" + " " * len(shown) + "\r")
+    path = download(options.model, verbose=options.verbose)
+    with _progress(options.verbose) as progress:
+        model = ChatModel.load(path, options.engine, progress)
     if options.verbose and options.engine.devices == "auto":
         from qwen3_chat.engine import why_no_gpu
 
@@ -90,6 +92,31 @@ def load(options: ChatOptions) -> ChatModel:
         model.close()
         raise
     return model
+
+
+@contextmanager
+def _progress(verbose: bool) -> Iterator[Callable[[Progress | Step], bool]]:
+    """Shows stages on standard error, and is False after Ctrl+C."""
+    shown = ""
+
+    def progress(step: Progress | Step) -> bool:
+        nonlocal shown
+        if sys.stderr.isatty():
+            line = f"loading: {step.stage} {step.done / max(1, step.total):4.0%}"
+            if line != shown:
+                shown = line
+                sys.stderr.write(f"\r{shown}")
+        elif verbose and step.stage != shown:
+            shown = step.stage
+            sys.stderr.write(f"loading: {shown}\n")
+        return not interrupted
+
+    with on_interrupt(lambda: None) as interrupted:
+        try:
+            yield progress
+        finally:
+            if shown and sys.stderr.isatty():
+                sys.stderr.write("\r" + " " * len(shown) + "\r")
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 #include "qwen3/limits.hpp"
 
+#include <nanobind/stl/function.h>
+#include <nanobind/stl/optional.h>
+
 #include "bindings.hpp"
 
 namespace qwen3::python {
@@ -14,6 +17,10 @@ void bind_limits(nb::module_& module) {
                 "Fused multiply-adds on registers; one counts as two.");
     module.def("measure_limits", &measure_limits, nb::arg("threads"), nb::arg("bytes") = int64_t{512} << 20,
                nb::call_guard<nb::gil_scoped_release>(), "Takes about half a second. Raises OutOfMemory.");
+    module.def(
+        "measure_reads", [](int threads, const std::function<bool()>& go_on) { return measure_reads(threads, go_on); },
+        nb::arg("threads"), nb::arg("go_on"), nb::call_guard<nb::gil_scoped_release>(),
+        "None once go_on() has said no. Raises OutOfMemory.");
 }
 
 }  // namespace qwen3::python

@@ -20,14 +20,15 @@ Compare within one run only: several --weights or --devices are loaded together 
 
 def main(argv: Sequence[str]) -> int:
     """Measure what the flags ask for and print a table, with --json one object, with --markdown a piece of a page."""
-    from qwen3_chat.app.flags import model_path
+    from qwen3_chat.app.flags import model_of
+    from qwen3_chat.app.streams import download
 
     arguments = build_parser().parse_args(argv)
     from qwen3_chat.app.bench import table
     from qwen3_chat.app.bench.measure import Workload, measure
 
     reports = measure(
-        model_path(arguments.model),
+        download(model_of(arguments.model)),
         _variants(arguments),
         Workload(arguments.prompt, arguments.generate, arguments.depth, arguments.repeats),
     )
@@ -46,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     from qwen3_chat.app.flags import Parser, add_engine_flags, whole_number
 
     parser = Parser(prog="qwen3-chat bench", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--model", metavar="PATH", help="a checkpoint folder (default: the bundled demo model)")
+    parser.add_argument("--model", metavar="MODEL", help="as for the chat (default: the bundled demo model)")
     tokens = whole_number(1, 1 << 20)
     parser.add_argument("--prompt", type=tokens, default=512, metavar="N", help="tokens of the prefill (%(default)s)")
     parser.add_argument("--generate", type=tokens, default=64, metavar="N", help="tokens to decode (%(default)s)")

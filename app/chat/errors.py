@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from qwen3_chat.models.errors import Qwen3Error
+from qwen3_chat.models.errors import CheckpointError, Qwen3Error
 
-__all__ = ["AttachmentError", "HistoryError", "OptionError", "SettingsError"]
+__all__ = ["AttachmentError", "HistoryError", "HubError", "OptionError", "SettingsError"]
 
 
 class HistoryError(Qwen3Error):
@@ -21,3 +21,7 @@ class SettingsError(OptionError):
 
 class AttachmentError(Qwen3Error):
     """A file that a message mentions cannot be attached. The message names the file and what helps."""
+
+
+class HubError(CheckpointError):
+    """A model cannot be had from the hub. The message names it, and what helps."""

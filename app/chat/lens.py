@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def alternatives(
     def cut(index: int, name: str) -> None:
         weights[index], cut_by[index] = 0.0, cut_by[index] or name
 
-    exact = True
+    exact, least = True, len(top)  # tokens that are kept for certain, if min_p lets them
     if sampling.temperature == 0:
         for index in range(1, len(top)):
             cut(index, "temperature 0")
@@ -138,24 +139,25 @@ def alternatives(
                 cut(index, "top_k")
         known = sum(weights)
         if sampling.top_p < 1:
-            # Cut only what is cut whatever the unseen ones weigh.
-            wanted, held = sampling.top_p * (known + unseen), 0.0
-            at_least = sampling.top_p * known
+            # The shortest prefix that holds top_p of all: at least of the known ones, at most of all there can be.
+            shortest, longest, held = sampling.top_p * known, sampling.top_p * (known + unseen), 0.0
             for index, weight in enumerate(list(weights)):
-                exact = exact and not (at_least <= held < wanted)
-                if held >= wanted:
+                if held >= shortest:
+                    least = min(least, index)
+                    exact = exact and held >= longest
+                if held >= longest:
                     cut(index, "top_p")
                 held += weight
-            exact = exact and (held >= wanted or unseen == 0)
+            exact = exact and (held >= longest or unseen == 0)
         elif sampling.min_p <= weights[len(top) - 1]:
             exact = unseen <= 1e-6 * known
         for index, weight in enumerate(list(weights)):
             if 0 < weight < sampling.min_p:  # the best one weighs 1
                 cut(index, "min_p")
-    total = sum(weights)
+    sums = list(accumulate(weights))  # a token is kept only with all that are likelier
     return [
-        Alternative(id, logprob, weight / total if weight else None, why, drawn=id == drawn)
-        for (id, logprob), weight, why in zip(top, weights, cut_by, strict=True)
+        Alternative(id, logprob, weights[n] / sums[max(n, least - 1)] if weights[n] else None, why, drawn=id == drawn)
+        for n, ((id, logprob), why) in enumerate(zip(top, cut_by, strict=True))
     ], exact
 
 

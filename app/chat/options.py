@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from qwen3_chat.app.chat.hub import HubName
+
 __all__ = ["ChatOptions", "EngineOptions", "KVType", "SamplingOptions", "WeightsType"]
 
 WeightsType = Literal["auto", "f32", "f16", "bf16", "int8", "int4"]
@@ -42,10 +44,11 @@ class SamplingOptions:
 class ChatOptions:
     """Everything that an interface (full screen, line mode, one shot) needs to start.
 
-    `model` exists and looks like a checkpoint folder: `model.preflight` has seen it before any screen opens.
+    `model` exists and looks like a checkpoint: `model.preflight` has seen it before any screen opens. Or it is a model
+    of the hub, which is downloaded before it is loaded.
     """
 
-    model: Path
+    model: Path | HubName
     engine: EngineOptions = field(default_factory=EngineOptions)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     thinking: bool | None = None  # --think / --no-think; None: think if the template can

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qwen3_chat.app.chat.hub import HubName, obtain
 from qwen3_chat.app.chat.memory import free_memory, plan
 from qwen3_chat.app.chat.model import ChatModel, preflight, with_devices
 from qwen3_chat.app.chat.options import EngineOptions
 
 if TYPE_CHECKING:
+    from qwen3_chat.app.chat.hub.download import Step
     from qwen3_chat.engine import Progress
     from qwen3_chat.models.checkpoint import WeightCounts
     from qwen3_chat.models.config import Qwen3Config
@@ -25,25 +27,27 @@ class Replacement:
     Attributes:
         before: where the model is that was there; None: there was none.
         kept: that model, as long as it is loaded.
-        path: where the new one is.
     """
 
-    def __init__(self, old: ChatModel | None, path: Path, options: EngineOptions) -> None:
+    def __init__(self, old: ChatModel | None, new: Path | HubName, options: EngineOptions) -> None:
         """Nobody may use `old` from now on, unless `load` fails and `kept` still has it."""
         self.before = old.path if old is not None else None
         self.kept = old
-        self.path = path
+        self._new = new
         self._options = options
 
-    def load(self, progress: Callable[[Progress], bool | None]) -> ChatModel:
-        """Load the new one. The old one goes first where memory is short, else last, so that a failure costs nothing.
+    def load(self, progress: Callable[[Progress | Step], bool | None]) -> ChatModel:
+        """Load the new one, after a download where there has to be one.
+
+        The old one goes first where memory is short, else last, so that a failure costs nothing.
 
         Raises what `ChatModel.load` does. What the files or the memory forbid is found while the old one is there.
         """
-        preflight(self.path)
+        path = obtain(self._new, progress)
+        preflight(path)
         from qwen3_chat.models.source import open_model
 
-        with open_model(self.path) as source:
+        with open_model(path) as source:
             checkpoint = source.checkpoint()
             config, counts = checkpoint.config, checkpoint.counts
         options = self._options
@@ -51,7 +55,7 @@ class Replacement:
             options = replace(options, context=None)  # it was asked of a model that was made for more
         if self.kept is not None and not _fits_beside(self.kept, config, counts, options):
             self.let_go()
-        model = ChatModel.load(self.path, options, progress)
+        model = ChatModel.load(path, options, progress)
         self.let_go()
         return model
 

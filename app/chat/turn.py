@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from qwen3_chat.app.chat.conversation import ReplyStats
 from qwen3_chat.app.chat.loops import loop_period
 from qwen3_chat.app.chat.parts import ReplySplitter, starts_thinking
+from qwen3_chat.app.chat.prefix import explain
 from qwen3_chat.app.chat.sampling import resolve
 from qwen3_chat.app.chat.thinking import ThinkingBudget
 from qwen3_chat.app.chat.trace import TokenTrace
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.options import SamplingOptions
     from qwen3_chat.app.chat.parts import Part
+    from qwen3_chat.app.chat.prefix import Prefix
     from qwen3_chat.engine import Generation, KVCache, SamplingParams, Token
 
 __all__ = ["Phase", "Turn", "TurnUpdate"]
@@ -51,6 +53,7 @@ class Turn:
     sampling: SamplingParams  # as resolved, seed included
     prompt_ids: list[int]  # what the engine was given, a continued reply's own tokens included
     error: Qwen3Error | None
+    prefix: Prefix | None  # what the prompt found in the cache; None: there was none, or the engine never started
 
     @classmethod
     def start(
@@ -95,6 +98,7 @@ class Turn:
         self._thinking_ns = 0
         self.message = message
         self.error = None
+        self.prefix = None
         self.prompt_ids = []
         thought = ""
         if message.model not in (None, model.name):  # another model's ids are other words here: go on from the text
@@ -112,7 +116,10 @@ class Turn:
             self._replay()
             message.thinking = thought or message.thinking
             self.prompt_ids = prompt + message.token_ids
+            held = cache.tokens if cache is not None else None
             self._generation = model.engine.generate(self.prompt_ids, cache, self.sampling)
+            if held is not None:
+                self.prefix = explain(held, self.prompt_ids, self._generation.reused, model.tokenizer)
         except Qwen3Error as error:
             self._fail(error)
 

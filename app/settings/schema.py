@@ -63,7 +63,8 @@ SETTINGS: tuple[Setting, ...] = (
         "chat",
         Place(),
         "model",
-        "a checkpoint folder (config.json, tokenizer.json, safetensors) or a .gguf file",
+        "a checkpoint folder (config.json, tokenizer.json, safetensors), a .gguf file, or a name on the hub such as "
+        "Qwen/Qwen3-0.6B or owner/name:file.gguf, with @revision: what is not there is downloaded",
         open="the small demo model that is bundled",
         holds="from the next start",
     ),

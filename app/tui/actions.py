@@ -162,6 +162,7 @@ ACTIONS: tuple[Action, ...] = (
     _lens("lens.lower", ("down",), "Choose the next less likely alternative", "alternative"),
     _lens("lens.higher", ("up",), "Choose the next likelier alternative"),
     _lens("lens.branch", ("enter",), "Branch: a new version that goes on from the alternative", "branch"),
+    _lens("lens.score", ("s",), "Measure a reply whose alternatives are not known"),
     Action(
         "app.interrupt", ("ctrl+c",), "Copy the selection; else stop; else twice to quit", "app", "Chat", palette=False
     ),

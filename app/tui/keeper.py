@@ -32,6 +32,11 @@ class Keeper:
         """Why the chat, or the newest of it, is not saved; None if it is, or shall not be."""
         return self.history.problem if self.history is not None else self._unopened
 
+    @property
+    def asking(self) -> bool:
+        """The model is looking for a title."""
+        return self._request is not None
+
     def news(self) -> str | None:
         """The problem, if the person has not been told of it yet."""
         problem, told = self.problem, self._told

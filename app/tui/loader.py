@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qwen3_chat.app.chat.hub.download import Step
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.engine import Progress
 
-ProgressCallback = Callable[["Progress"], bool | None]
+ProgressCallback = Callable[["Progress | Step"], bool | None]
 Load = Callable[[ProgressCallback], "ChatModel"]
 
 
@@ -67,6 +68,6 @@ class Loader:
         except BaseException as error:  # whatever it was, the screen shows it
             self.error = error
 
-    def _progress(self, progress: Progress) -> bool:
+    def _progress(self, progress: Progress | Step) -> bool:
         self.stage = Stage(progress.stage, progress.done, progress.total)
         return not self._cancelled.is_set()

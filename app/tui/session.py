@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from qwen3_chat.app.chat.conversation import Conversation, Message
 from qwen3_chat.app.chat.errors import OptionError
+from qwen3_chat.app.chat.hub import HubName, obtain
 from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
 from qwen3_chat.app.tui.keeper import Keeper
 from qwen3_chat.app.tui.loader import Loader, ProgressCallback
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qwen3_chat.app.chat.idle import IdlePrefill
     from qwen3_chat.app.chat.model import ChatModel
     from qwen3_chat.app.chat.replacement import Replacement
+    from qwen3_chat.app.chat.scoring import Scoring
     from qwen3_chat.app.chat.turn import Turn
     from qwen3_chat.engine import KVCache
 
@@ -33,7 +35,7 @@ class Session:
     def __init__(self, options: ChatOptions, loader: Loader | None = None, opened: Opened | None = None) -> None:
         """`opened`: the chat to begin with, and where it is saved. `loader` replaces the loading, for tests."""
         self.options = options
-        self.folder = options.model  # where the model is, or will be loaded from
+        self.place = options.model  # where the model is, or will come from
         self.loader = loader or Loader(self._load)
         self.replacement: Replacement | None = None  # the change of models that runs
         self.model: ChatModel | None = None
@@ -45,13 +47,14 @@ class Session:
         self.waiting: list[str] = []  # drafts as typed, sent one by one as soon as it is possible
         self._cache: KVCache | None = None
         self._idle: IdlePrefill | None = None  # what the engine reads while nobody waits
+        self.scoring: Scoring | None = None  # a stored reply is measured, or has been
         self._read_again = False  # another conversation is to be read ahead, once the engine has let go of the last
         self._leaving: list[Turn] = []  # stopped replies of chats that were left
 
     def _load(self, progress: ProgressCallback) -> ChatModel:
         from qwen3_chat.app.chat.model import ChatModel
 
-        model = ChatModel.load(self.options.model, self.options.engine, progress)
+        model = ChatModel.load(obtain(self.options.model, progress), self.options.engine, progress)
         wish = self.options.thinking
         if wish is not None and model.thinks(wish) != wish:
             model.close()
@@ -84,16 +87,27 @@ class Session:
         """Tokens of this conversation that the KV cache holds."""
         return len(self._cache) if self._cache is not None else 0
 
+    @property
+    def kv_ids(self) -> list[int]:
+        """Those tokens."""
+        return self._cache.tokens if self._cache is not None else []
+
+    @property
+    def at_rest(self) -> bool:
+        """The engine does nothing, not even in the background."""
+        idle = self._idle is None or self._idle.done
+        return self.ready and idle and self.scoring is None and not self._leaving and not self.keeper.asking
+
     def adopt(self, model: ChatModel) -> None:
         """The loader is done: this is the model."""
-        self.model, self.folder, self.replacement = model, model.path, None
+        self.model, self.place, self.replacement = model, model.path, None
         self._cache = model.new_cache()
         self.rest()
 
-    def replace_model(self, path: Path) -> None:
+    def replace_model(self, place: Path | HubName) -> None:
         """Load another model for this conversation. Only after `wake`, or where there is no model."""
         self.keeper.before_reply(self.conversation)
-        self._start(self._lay_down(), path)
+        self._start(self._lay_down(), place)
 
     def model_before(self) -> bool:
         """The change of models has failed: take the old one again, or load it again. False: there is none."""
@@ -106,16 +120,20 @@ class Session:
             self._start(None, failed.before)
         return True
 
-    def _start(self, old: ChatModel | None, path: Path) -> None:
+    def _start(self, old: ChatModel | None, place: Path | HubName) -> None:
         from qwen3_chat.app.chat.replacement import Replacement
 
-        self.replacement, self.folder = Replacement(old, path, self.options.engine), path
+        self.replacement, self.place = Replacement(old, place, self.options.engine), place
         self.loader = Loader(self.replacement.load)
         self.loader.start()
 
     def _lay_down(self) -> ChatModel | None:
         """Let go of the model, and of everything that would keep its engine."""
         model, self.model = self.model, None
+        if self.scoring is not None:
+            self.scoring.stop()
+            self.scoring.join()
+            self.scoring = None
         self.turn, self._idle, self._cache, self._leaving = None, None, None, []
         return model
 
@@ -128,12 +146,31 @@ class Session:
         self._idle = IdlePrefill(self.model, self.conversation, self._cache, self.thinking)
 
     def wake(self) -> bool:
-        """Whether a message can be sent now. Reading ahead is stopped for it, which takes a step of the engine."""
+        """Whether a message can be sent now. Idle work is stopped for it, which takes a step of the engine."""
         if not self.ready:
             return False
-        if self._idle is not None:
-            self._idle.stop()
-        return self._idle is None or self._idle.done
+        idle = [work for work in (self._idle, self.scoring) if work is not None]
+        for work in idle:
+            work.stop()
+        return all(work.done for work in idle)
+
+    def score(self, message: Message) -> None:
+        """Measure the tokens of a stored reply; `scoring` then tells. Raises ValueError, Qwen3Error."""
+        assert self.model is not None
+        from qwen3_chat.app.chat.scoring import Scoring
+
+        held = self._cache if self._idle is None or self._idle.done else None
+        self.scoring = Scoring(self.model, self.conversation, message, held, ALTERNATIVES)
+
+    def take_scores(self) -> bool:
+        """Called by the timer: what a scoring has measured becomes part of its message. True when one has ended."""
+        scoring = self.scoring
+        if scoring is None or not scoring.done:
+            return False
+        self.scoring = None
+        if scoring.trace is not None and len(scoring.trace) == len(scoring.message.token_ids):
+            scoring.message.trace = scoring.trace
+        return True
 
     def measure(self, draft: str | None, upto: str | None = None) -> Budget | None:
         """What sending this would take, in the place of the message `upto` if given; None without a model.

@@ -13,7 +13,7 @@ from qwen3_chat.engine.errors import (
 )
 from qwen3_chat.engine.generation import FinishReason, Generation, GenerationStats, Token
 from qwen3_chat.engine.kv_cache import KVCache
-from qwen3_chat.engine.limits import MachineLimits, measure_limits
+from qwen3_chat.engine.limits import MachineLimits, measure_limits, measure_reads
 from qwen3_chat.engine.meta import Qwen3Meta
 from qwen3_chat.engine.profile import DeviceCounts, Profile
 from qwen3_chat.engine.sampling import SamplingParams
@@ -47,5 +47,6 @@ __all__ = [
     "Token",
     "default_devices",
     "measure_limits",
+    "measure_reads",
     "why_no_gpu",
 ]

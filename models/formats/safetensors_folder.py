@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from qwen3_chat.models.errors import CheckpointError
-from qwen3_chat.models.files import describe, file_exists, read_json
+from qwen3_chat.models.files import file_exists
 from qwen3_chat.models.formats.safetensors import SafetensorsFile
+from qwen3_chat.models.formats.safetensors_index import INDEX_FILE, SINGLE_FILE, read_index
 from qwen3_chat.models.tensors import Stored
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -26,7 +25,7 @@ def open_safetensors(folder: Path) -> dict[str, Stored]:
     if not file_exists(folder / INDEX_FILE, CheckpointError):
         raise CheckpointError(f"{folder}: {_what_instead(folder)}")
     index_path = folder / INDEX_FILE
-    weight_map = _weight_map(index_path)
+    weight_map = read_index(index_path)
     files: dict[str, Stored] = {}
     opened: list[SafetensorsFile] = []
     try:
@@ -49,26 +48,6 @@ def open_safetensors(folder: Path) -> dict[str, Stored]:
             file.close()
         raise
     return files
-
-
-def _weight_map(index_path: Path) -> dict[str, str]:
-    """The index's tensor name -> file name, the latter bare names in the same folder."""
-    weight_map = read_json(index_path, CheckpointError).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{index_path}: weight_map is {describe(weight_map)}, expected an object of file names")
-    for name, file in weight_map.items():
-        if (
-            not isinstance(file, str)
-            or not file.endswith(".safetensors")
-            or "\0" in file
-            or file != PurePosixPath(file).name
-            or file != PureWindowsPath(file).name
-        ):
-            raise CheckpointError(
-                f"{index_path}: weight_map[{name!r}] is {describe(file)}, expected the name of a .safetensors file in "
-                "the same folder"
-            )
-    return weight_map
 
 
 def _what_instead(folder: Path) -> str:

@@ -39,10 +39,11 @@ MIXED = "\n\n".join((PROSE, LIST, CODE, TABLE, PROSE, "")) + "\n"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     modes = parser.add_subparsers(dest="mode", required=True)
-    decode = modes.add_parser("decode", help="tokens/s under the full screen over those of -p, taking turns")
+    decode = modes.add_parser("decode", help="tokens/s under the full screen, panel closed and open, over those of -p")
     decode.add_argument("--model", required=True, help="a checkpoint folder")
     decode.add_argument("--tokens", type=int, default=256, help="of each reply (%(default)s)")
     decode.add_argument("--repeats", type=int, default=5, help="rounds (%(default)s)")
+    decode.add_argument("--panel", action="store_true", help=argparse.SUPPRESS)  # of a child: opens the engine panel
     decode.add_argument("engine", nargs="*", help="more flags of qwen3-chat, after --")
     load = modes.add_parser("load", help="CPU share while a reply streams into a long chat; no model is needed")
     load.add_argument("--messages", type=int, default=150, help="in the chat already (%(default)s)")
@@ -72,7 +73,7 @@ def main() -> int:
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Rounds of -p and the full screen; who begins alternates, as the machine's speed drifts."""
+    """Rounds of -p and the full screen, its panel closed and open, in an order that alternates: speed drifts."""
     flags = ["--model", arguments.model, "--temperature", "0", "--seed", "1", "--max-tokens", str(arguments.tokens)]
     flags += arguments.engine
     rounds = []
@@ -87,28 +88,41 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
                 ).stdout
             ),
             "tui": lambda: on_a_terminal(sys.argv[1:]),
+            "panel": lambda: on_a_terminal([sys.argv[1], "--panel", *sys.argv[2:]]),
         }
         order = list(takes) if number % 2 == 0 else list(takes)[::-1]
         rounds.append({name: takes[name]() for name in order})
         if len({take["new_tokens"] for take in rounds[-1].values()}) > 1:
             raise SystemExit("the two replies differ in length: their speeds cannot be compared")
-    ratios = [one["tui"]["tokens_per_s"] / one["print"]["tokens_per_s"] for one in rounds]
+    ratios = {
+        "ratio": [one["tui"]["tokens_per_s"] / one["print"]["tokens_per_s"] for one in rounds],
+        "panel_ratio": [one["panel"]["tokens_per_s"] / one["tui"]["tokens_per_s"] for one in rounds],
+    }
     return {
         "new_tokens": rounds[0]["tui"]["new_tokens"],
-        "print_tokens_per_s": statistics.median(one["print"]["tokens_per_s"] for one in rounds),
-        "tui_tokens_per_s": statistics.median(one["tui"]["tokens_per_s"] for one in rounds),
-        "ratio": statistics.median(ratios),
-        "ratios": ratios,
-        "cpu_share": statistics.median(one["tui"]["cpu_share"] for one in rounds),
+        **{f"{name}_tokens_per_s": median_of(rounds, name, "tokens_per_s") for name in rounds[0]},
+        **{name: statistics.median(values) for name, values in ratios.items()},
+        **{f"{name}s": values for name, values in ratios.items()},
+        "cpu_share": median_of(rounds, "tui", "cpu_share"),
+        "panel_cpu_share": median_of(rounds, "panel", "cpu_share"),
     }
 
 
+def median_of(rounds: Sequence[Any], take: str, figure: str) -> float:
+    return statistics.median(one[take][figure] for one in rounds)
+
+
 def print_comparison(record: dict[str, Any]) -> None:
-    low, high = min(record["ratios"]), max(record["ratios"])
     print(f"decode, {record['new_tokens']} tokens, medians of {len(record['ratios'])} rounds:")
     print(f"  -p           {record['print_tokens_per_s']:.1f} tokens/s")
-    print(f"  full screen  {record['tui_tokens_per_s']:.1f} tokens/s, {record['cpu_share']:.0%} of one core for it")
-    print(f"  ratio        {record['ratio']:.3f} ({low:.3f} to {high:.3f})")
+    for name, share, ratio, over in (
+        ("full screen", "cpu_share", "ratio", "-p"),
+        ("with panel", "panel_cpu_share", "panel_ratio", "the full screen"),
+    ):
+        speed = record["tui_tokens_per_s" if name == "full screen" else "panel_tokens_per_s"]
+        low, high = min(record[f"{ratio}s"]), max(record[f"{ratio}s"])
+        print(f"  {name:<12} {speed:.1f} tokens/s, {record[share]:.0%} of one core for it;", end=" ")
+        print(f"{record[ratio]:.3f} of {over} ({low:.3f} to {high:.3f})")
 
 
 def on_a_terminal(arguments: Sequence[str]) -> dict[str, Any]:
@@ -163,7 +177,7 @@ def decode_child(arguments: argparse.Namespace) -> int:
     parsed = build_parser().parse_args(flags + arguments.engine)
     app = ChatApp(chat_options(parsed, settings(parsed)))
     try:
-        drive(app, arguments.report)
+        drive(app, arguments.report, panel=arguments.panel)
     finally:
         app.session.close()
     return 0
@@ -210,7 +224,7 @@ def pace(engine: Any, per_second: int) -> None:
     engine.generate = paced
 
 
-def drive(app: ChatApp, report: int, history: Any = None) -> None:
+def drive(app: ChatApp, report: int, history: Any = None, *, panel: bool = False) -> None:
     """Ask, wait for the whole reply, and write what it took to the file descriptor."""
     from qwen3_chat.app.tui.widgets.prompt import Prompt
     from qwen3_chat.app.tui.widgets.transcript import Transcript
@@ -221,6 +235,8 @@ def drive(app: ChatApp, report: int, history: Any = None) -> None:
         if history is not None:
             app.session.conversation = history
             await app.chat.query_one(Transcript).show(history.path())
+        if panel:
+            await pilot.press("f3")
         app.chat.query_one(Prompt).area.insert(QUESTION)
         await pilot.press("enter")
         while app.session.turn is None or not app.session.turn.message.content:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qwen3_chat.engine import ConfigError, measure_limits
+from qwen3_chat.engine import ConfigError, measure_limits, measure_reads
 
 
 def test_limits_are_measured() -> None:
@@ -17,3 +17,17 @@ def test_limits_are_measured() -> None:
 def test_a_wrong_number_of_threads_is_named(threads: object) -> None:
     with pytest.raises(ConfigError, match="threads"):
         measure_limits(threads)  # type: ignore[arg-type]  # what the test is about
+
+
+def test_reads_alone_are_as_fast_and_stop_when_told() -> None:
+    speed = measure_reads(2, lambda: True)
+    assert speed is not None
+    assert 1e8 < speed < 1e13
+    for allowed in (0, 3, 13):  # at once; while memory is written; after the last reading
+        answers = iter([True] * allowed)
+        assert measure_reads(1, lambda answers=answers: next(answers, False)) is None
+
+
+def test_what_asking_raises_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        measure_reads(1, lambda: bool(1 // 0))

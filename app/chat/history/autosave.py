@@ -14,7 +14,7 @@ from qwen3_chat.app.chat.errors import HistoryError
 from qwen3_chat.app.chat.history import record
 from qwen3_chat.app.chat.history.store import ChatLine, SavedChat, Store, TitledBy
 from qwen3_chat.app.chat.history.titles import first_line
-from qwen3_chat.app.chat.trace import pack_ids
+from qwen3_chat.app.chat.trace import TokenTrace, pack_ids
 
 __all__ = ["Autosave"]
 
@@ -29,6 +29,7 @@ class _Written:
     thinking: str
     tokens: int
     rows: int  # of the trace
+    trace: TokenTrace  # another one tells of the same tokens anew
     streaming: bool
 
 
@@ -149,6 +150,7 @@ class Autosave:
             message.thinking,
             len(message.token_ids),
             len(message.trace),
+            message.trace,
             message.state == "streaming",
         )
 

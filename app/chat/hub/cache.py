@@ -11,13 +11,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from qwen3_chat.app.chat.hub.name import HubName
+from qwen3_chat.models.errors import CheckpointError
 from qwen3_chat.models.files import GGUF_ENDING
+from qwen3_chat.models.formats.safetensors_index import INDEX_FILE, SINGLE_FILE, read_index
 
-__all__ = ["cache_folder", "cached_models", "snapshot"]
+__all__ = ["cache_folder", "cached", "cached_models", "repository_folder", "snapshot"]
 
 MAIN = "main"
 _PREFIX = "models--"
-_LATER_SPLIT = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf\Z")  # the first one opens all
+_SPLIT = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -45,6 +48,40 @@ def snapshot(repository: str, revision: str, cache: Path) -> Path | None:
     return found if commit not in ("", ".", "..") and "/" not in commit and found.is_dir() else None
 
 
+def splits(file: str) -> list[str]:
+    """Every file that a GGUF model consists of, the first one first: the file itself, or all that it is one of."""
+    match = _SPLIT.fullmatch(file)
+    if match is None:
+        return [file]
+    return [f"{match[1]}-{number:05}-of-{match[3]}{GGUF_ENDING}" for number in range(1, int(match[3]) + 1)]
+
+
+def cached(name: HubName, cache: Path | None = None) -> Path | None:
+    """The path of the model in the cache; None if it, or a part of it, is not there."""
+    place = snapshot(name.repository, name.revision, cache_folder() if cache is None else cache)
+    if place is None:
+        return None
+    if name.file is None:
+        return place if _is_whole(place) else None
+    files = splits(name.file)
+    return place / files[0] if all((place / file).is_file() for file in files) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether everything is there that a checkpoint needs."""
+    try:
+        return all((folder / file).is_file() for file in ("config.json", "tokenizer.json", *weight_files(folder)))
+    except (OSError, CheckpointError):  # an index that is no index: a download says what is wrong with it
+        return False
+
+
+def weight_files(folder: Path) -> list[str]:
+    """The names of the files that hold its weights, whether they are there or not."""
+    if not (folder / SINGLE_FILE).is_file() and (folder / INDEX_FILE).is_file():
+        return sorted(set(read_index(folder / INDEX_FILE).values()))
+    return [SINGLE_FILE]
+
+
 def cached_models(cache: Path | None = None) -> list[tuple[str, Path]]:
     """Name and path of every checkpoint folder and GGUF file in the cache, by name.
 
@@ -61,10 +98,11 @@ def cached_models(cache: Path | None = None) -> list[tuple[str, Path]]:
         place = snapshot(repository, MAIN, cache) or _any_snapshot(folder)
         if place is None:
             continue
-        if (place / "config.json").exists() and any(file.exists() for file in place.glob("*.safetensors")):
+        if _is_whole(place):
             found.append((repository, place))
-        files = [file for file in sorted(place.glob(f"*{GGUF_ENDING}")) if not _LATER_SPLIT.search(file.name)]
-        found += [(f"{repository}:{file.name}", file) for file in files]
+        for file in sorted(place.glob(f"*{GGUF_ENDING}")):
+            if splits(file.name)[0] == file.name:  # the first one opens all
+                found.append((f"{repository}:{file.name}", file))
     return found
 
 

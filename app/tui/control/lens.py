@@ -48,15 +48,19 @@ class Lens(Part):
         if self._message is None:
             self.chat.say("there is no reply yet to look at")
             return
-        self._panel.toggle()
+        self._toggle()
         self.refresh()
         self.chat.set_focus(self._text)
+
+    def _toggle(self) -> None:
+        self._panel.toggle()
+        self.chat.set_class(self._panel.is_open, "-lens")
 
     def close(self) -> bool:
         """Close it. False if it was not open."""
         if not self._panel.is_open:
             return False
-        self._panel.toggle()
+        self._toggle()
         self.chat.set_focus(self.prompt.area)
         return True
 
@@ -126,9 +130,40 @@ class Lens(Part):
 
     def _hint(self, known: TokenFacts) -> str:
         shown = self.chat.keymap.shown
-        if not known.alternatives:
-            return "no alternatives are known"
+        if len(known.alternatives) < 2:
+            return f"no alternatives are known; {shown('lens.score')} measures the reply anew"
         return f"{shown('lens.lower')} chooses, {shown('lens.branch')} branches at ▸"
+
+    # What is measured on demand
+
+    def action_lens_score(self) -> None:
+        """Measure a reply that is shown without its alternatives."""
+        message = self._message
+        if message is None or self.session.scoring is not None:
+            return
+        if all(message.trace.tops) and len(message.trace) == len(message.token_ids):
+            self.chat.say("every token of it is measured")
+        elif not self.session.ready:
+            self.chat.say("the engine is busy; try again when the reply has ended")
+        else:
+            try:
+                self.session.score(message)
+            except (ValueError, Qwen3Error) as error:
+                self.chat.say(str(error), 6.0)
+            self.refresh()
+
+    def poll(self) -> None:
+        """Called by the timer: what was measured is shown."""
+        scoring = self.session.scoring
+        if scoring is None:
+            return
+        if self.session.take_scores():
+            if scoring.error is not None:
+                self.chat.say(f"not measured: {scoring.error}", 6.0)
+            self.refresh()
+        elif self._panel.is_open and scoring.message is self._message:
+            of = format.exact(len(scoring.message.token_ids))
+            self.chat.query_one(LensTitle).detail = f"measuring {format.exact(scoring.measured)} of {of}"
 
     # The cursor
 

@@ -46,9 +46,9 @@ class Loading(Part):
         """Another model is on its way in."""
         self.failed = False
         header = self.chat.query_one(HeaderLine)
-        header.model, header.details = self.session.folder.name, "loading"
+        header.model, header.details = self.session.place.name, "loading"
         if welcome := self._welcome:
-            welcome.show_folder(str(self.session.folder))
+            welcome.show_folder(str(self.session.place))
         self.chat.refresh_meters()
 
     def introduce(self) -> None:
@@ -76,8 +76,9 @@ class Loading(Part):
 
     async def _show_failure(self, error: BaseException) -> None:
         self.chat.sending.take_back_all()  # it was for this model
-        cancelled, name = self.session.loader.cancelled, self.session.folder.name
+        cancelled, name = self.session.loader.cancelled, self.session.place.name
         if self.session.model_before():
+            self.failed = False
             await self.chat.switching.went_back(error, name, cancelled=cancelled)
             return
         if welcome := self._welcome:

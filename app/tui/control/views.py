@@ -12,8 +12,13 @@ class Views(Part):
     """Nothing here changes the conversation."""
 
     def action_view_engine(self) -> None:
-        """Open or close the engine panel."""
-        self.chat.query_one(EnginePanel).toggle()
+        """Open or close the engine panel. Where there is no room for both, it takes the lens's place."""
+        panel = self.chat.query_one(EnginePanel)
+        hidden = panel.is_open and not panel.display
+        if not self.chat.has_class("-huge"):
+            self.chat.lens.close()
+        if not hidden:
+            panel.toggle()
         self.chat.refresh_panel()
 
     def close_overlay(self) -> bool:

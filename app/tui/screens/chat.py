@@ -64,7 +64,7 @@ class ChatScreen(Screen[None]):
     """One conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("chat")
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 (Textual's own type)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide"), (160, "-huge")]  # noqa: RUF012 (Textual's own type)
 
     def __init__(self, session: Session, clock: Callable[[], float], keymap: Keymap, history: PromptHistory) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class ChatScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Draw first, then load."""
-        self.query_one(HeaderLine).model = self.session.folder.name
+        self.query_one(HeaderLine).model = self.session.place.name
         self.choices.show_system()
         self.prompt.area.take_waiting = self.sending.take_back
         await self.show_path()
@@ -216,7 +216,7 @@ class ChatScreen(Screen[None]):
         """Make the transcript show the active path; in an empty chat, which model this is."""
         await self.transcript.show(self.session.conversation.path())
         if not self.transcript.entries:
-            await self.transcript.add(Welcome(str(self.session.folder), self.keymap))
+            await self.transcript.add(Welcome(str(self.session.place), self.keymap))
             self.model_load.introduce()
         annotate(self.transcript, self.session.conversation)
         self.messages.moved()
@@ -232,6 +232,7 @@ class ChatScreen(Screen[None]):
         await self.following.poll()
         await self.sending.advance()
         self.drafting.poll()
+        self.lens.poll()
         if self._ticks % _STATUS_TICKS == 0:
             self.refresh_meters()
         if self._ticks % _PANEL_TICKS == 0:
@@ -249,7 +250,7 @@ class ChatScreen(Screen[None]):
     def refresh_panel(self) -> None:
         """Show the engine as it is now, if anyone looks."""
         panel = self.query_one(EnginePanel)
-        if panel.is_open:
+        if panel.display:
             panel.show(self._meters.engine())
         if self.session.busy:
             self.lens.refresh()

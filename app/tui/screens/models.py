@@ -1,4 +1,4 @@
-"""Which model goes on: those that are known, fewer with every letter typed, or a path."""
+"""Which model goes on: those that are known, fewer with every letter typed, a path, or one of the hub's."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from qwen3_chat.app.chat.fuzzy import score
+from qwen3_chat.app.chat.hub import HubName, find
 from qwen3_chat.app.chat.known_models import KnownModel
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
 
 _SOURCES = {"recent": "opened before", "config": "your list", "cache": "downloaded", "bundled": "bundled"}
+_PLACEHOLDER = "part of a name, or a path, or owner/name on the hub"
+_NOTHING = "no known model is called so; a path begins with / or ~, a name on the hub is owner/name"
 _HINTS = "⏎ loads it; the chat goes on  esc back"
 
 
-class ModelsScreen(ModalScreen["Path | None"]):
-    """Dismissed with the path of the model to load."""
+class ModelsScreen(ModalScreen["Path | HubName | None"]):
+    """Dismissed with the model to load."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", show=False, priority=True),
@@ -47,12 +50,12 @@ class ModelsScreen(ModalScreen["Path | None"]):
     ModelsScreen #told { height: 1; margin-top: 1; color: $foreground 60%; }
     """
 
-    def __init__(self, known: list[KnownModel], current: Path) -> None:
-        """`current`: the one that is loaded."""
+    def __init__(self, known: list[KnownModel], current: Path | None) -> None:
+        """`current`: where the one is that is loaded."""
         super().__init__()
         self._known = known
         self._current = current
-        self._shown: list[Path] = []
+        self._shown: list[Path | HubName] = []
 
     def compose(self) -> ComposeResult:
         """Title, line, list, and what can be done."""
@@ -60,7 +63,11 @@ class ModelsScreen(ModalScreen["Path | None"]):
             yield Static("Go on with another model", classes="dialog-title", markup=False)
             with Horizontal(id="line"):
                 yield Static("❯ ", id="mode", markup=False)
-                yield Input(placeholder="part of a name, or a path", select_on_focus=False, compact=True)
+                yield Input(
+                    placeholder="part of a name, or a path, or owner/name on the hub",
+                    select_on_focus=False,
+                    compact=True,
+                )
             yield OptionList(markup=False)
             yield Static(id="told", markup=False)
 
@@ -80,15 +87,21 @@ class ModelsScreen(ModalScreen["Path | None"]):
         fitting = [model for model in self._known if fits[model] is not None]
         if typed:
             fitting.sort(key=lambda model: -(fits[model] or 0.0))
-        options = [(model.path, self._option(model)) for model in fitting]
-        if typed.startswith(("/", "~", ".")) and not any(str(path) == typed for path, _ in options):
-            options.append((Path(typed).expanduser(), Option(Text(f"  the path {clean(typed)}"))))
-        self._shown = [path for path, _ in options]
+        options: list[tuple[Path | HubName, Option]] = [(model.path, self._option(model)) for model in fitting]
+        if typed.startswith(("/", "~", ".")):
+            options.insert(0, (Path(typed).expanduser(), _as_typed(typed, "this path")))
+        elif isinstance(name := find(typed), HubName):
+            options.insert(0, (name, _as_typed(typed, "download it from the hub")))
+        self._shown = [place for place, _ in options]
         listed = self.query_one(OptionList)
         listed.clear_options()
         listed.add_options(option for _, option in options)
         listed.highlighted = 0 if options else None
-        told = _HINTS if options else "no model that is known has this name; a path begins with / or ~ or ."
+        told = (
+            _HINTS
+            if options
+            else "no known model is called so; type a path that begins with / or ~, or a name as Qwen/Qwen3-0.6B"
+        )
         self.query_one("#told", Static).update(Text(told, no_wrap=True, overflow="ellipsis"))
 
     def _option(self, model: KnownModel) -> Option:
@@ -127,6 +140,10 @@ class ModelsScreen(ModalScreen["Path | None"]):
             line.value = ""
         else:
             self.dismiss(None)
+
+
+def _as_typed(typed: str, what: str) -> Option:
+    return Option(Text(f"{clean(typed)}  {what}", no_wrap=True, overflow="ellipsis"))
 
 
 def _fit(typed: str, model: KnownModel) -> float | None:

@@ -35,7 +35,7 @@ class TokenLens(Vertical, can_focus=False):
 
     DEFAULT_CSS = """
     TokenLens {
-        width: 46; max-width: 50%; height: 1fr; display: none; padding: 0 0 0 1; border-left: solid $foreground 25%;
+        width: 46; max-width: 50%; height: 1fr; display: none; padding: 0 1; border-left: solid $foreground 25%;
     }
     TokenLens.-open { display: block; }
     """

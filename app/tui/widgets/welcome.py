@@ -17,7 +17,12 @@ from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
 from qwen3_chat.app.tui.widgets.entry import Entry
 
-_STAGES = {"map": "opening the files", "repack": "laying out the weights", "warm-up": "warming up"}
+_STAGES = {
+    "download": "downloading",
+    "map": "opening the files",
+    "repack": "laying out the weights",
+    "warm-up": "warming up",
+}
 _BAR = 24  # cells
 
 
@@ -86,7 +91,8 @@ class Welcome(Entry):
             context = f"{format.exact(facts.context)} tokens of context"
             text.append(f"{clean(facts.name)} · {facts.weights} · {facts.devices} · {context}\n", muted)
             if facts.is_demo:
-                demo = "This is the small bundled demo model. For real answers: qwen3-chat --model PATH\n"
+                way = f"{key} opens another" if (key := self._keymap.shown("chat.model")) else "/model opens another"
+                demo = f"This is the small bundled demo model. For real answers: {way}\n"
                 text.append(demo, Style(color=palette.warning))
         else:
             text.append(f"{self._folder}\n", muted)

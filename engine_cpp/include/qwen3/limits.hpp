@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 
 namespace qwen3 {
 
@@ -13,5 +15,10 @@ struct MachineLimits {
 
 // Takes about half a second and reserves `bytes` for a moment. Throws OutOfMemory.
 MachineLimits measure_limits(int threads, int64_t bytes = int64_t{512} << 20);
+
+// Bytes a second of streaming reads alone, for whoever must not be in the way: asks `go_on` before every piece of work,
+// which takes some hundredths of a second, and measures nothing once it says no. Throws OutOfMemory.
+std::optional<double> measure_reads(int threads, const std::function<bool()>& go_on,
+                                    int64_t bytes = int64_t{256} << 20);
 
 }  // namespace qwen3

@@ -11,6 +11,7 @@ from scripted import Line, Scripted, ScriptedEngine, scripted
 from textual.pilot import Pilot
 
 from qwen3_chat.app.chat.conversation import Conversation
+from qwen3_chat.app.chat.memory_speed import MemorySpeed
 from qwen3_chat.app.chat.options import ChatOptions
 from qwen3_chat.app.chat.prompt_history import PromptHistory
 from qwen3_chat.app.tui.app import ChatApp
@@ -34,7 +35,11 @@ LAYER_VERBS = (
     "all_reduce",
 )
 KV_BYTES = 1024  # a token
+THREADS = 3
+MEMORY_SPEED = 20e9  # bytes/s, as if it had been measured on so many threads
 PATIENCE_S = 30.0  # until a test gives up waiting; nothing is measured against it
+
+MemorySpeed._known[THREADS] = MEMORY_SPEED
 
 WAITS = Line("<think>\nHm.\n</think>\n\nA partial answer", "wait")
 
@@ -43,6 +48,7 @@ class WindowEngine(ScriptedEngine):
     """The scripted engine with the figures that a window shows. Counts the pages of the caches it has made."""
 
     weights = "f32"
+    threads = THREADS
     config = SimpleNamespace(num_hidden_layers=LAYERS)
 
     def __init__(self, *lines: Line | str, context: int = 4096, chunk: int = 16) -> None:
@@ -58,6 +64,7 @@ class WindowEngine(ScriptedEngine):
         total = 4 * self.context // PAGE
         return SimpleNamespace(
             weights=3 << 20,
+            weights_per_step=2 << 20,
             activations=1 << 19,
             kv_used=pages * PAGE * KV_BYTES,
             kv_budget=total * PAGE * KV_BYTES,
@@ -73,6 +80,8 @@ class WindowEngine(ScriptedEngine):
         return SimpleNamespace(
             layer_verbs=LAYER_VERBS,
             layer_ns=layers if started else np.zeros((0, 0, len(LAYER_VERBS)), np.int64),
+            device_ns=np.array([[1_000, 2_000, 180_000, 9_000]]) if started else np.zeros((0, 4), np.int64),
+            probe_share=0.004,
             other_ns={"embed": 2_000, "norm_head": 180_000, "sample": 9_000} if started else {},
             step_ns=1_600_000 if started else 0,
         )

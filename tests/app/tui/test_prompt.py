@@ -199,7 +199,7 @@ async def test_the_editor_changes_the_draft(tmp_path: Path, monkeypatch: pytest.
 async def test_an_editor_that_fails_leaves_the_draft(
     command: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missing = str(tmp_path / "none")
+    missing = "no-such-editor"
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setenv(
         "EDITOR", missing if command is None else command if command == '"' else editor(tmp_path, command)

@@ -17,6 +17,7 @@ from qwen3_chat.app import tui
 from qwen3_chat.app.chat.conversation import Conversation
 from qwen3_chat.app.chat.model import ChatModel
 from qwen3_chat.app.chat.options import ChatOptions, SamplingOptions
+from qwen3_chat.app.settings.resolve import Settings
 from qwen3_chat.app.tui.app import ChatApp
 from qwen3_chat.app.tui.render.palette import DARK, LIGHT, Palette
 from qwen3_chat.app.tui.session import Session
@@ -28,7 +29,17 @@ from qwen3_chat.app.tui.widgets.transcript import Transcript
 from qwen3_chat.app.tui.widgets.user_message import UserMessage
 from qwen3_chat.models.errors import ConfigError
 
-LATER = ("torch", "transformers", "tokenizers", "numpy", "jinja2", "markdown_it", "pygments", "qwen3_chat.engine")
+LATER = (
+    "torch",
+    "transformers",
+    "huggingface_hub",
+    "tokenizers",
+    "numpy",
+    "jinja2",
+    "markdown_it",
+    "pygments",
+    "qwen3_chat.engine",
+)
 FIRST_WINDOW = f"""
 import sys
 from pathlib import Path
@@ -63,7 +74,7 @@ def test_the_reason_of_a_failed_load_outlives_the_window(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(ChatApp, "run", run)
     with pytest.raises(ConfigError, match=r"config\.json"):
-        tui.run(ChatOptions(model=tmp_path))
+        tui.run(ChatOptions(model=tmp_path), Settings())
 
 
 async def test_150_messages_are_150_widgets() -> None:
