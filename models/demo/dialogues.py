@@ -1,29 +1,25 @@
-"""Conversations for training the demo model: seeded draws from `topics`, put together and roughened a little."""
+"""Conversations for training the demo model: seeded draws from its topics, put together."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
-from .topics import CHINESE_NAMES, NAME_UNKNOWN, NAMES, REFUSAL, TOPICS, UNKNOWN, UNKNOWN_THINGS
+from .names import chinese_name, name, words
+from .roughen import normal, roughen
+from .topics import REFUSALS, Topic, question, topics, unknown_question
+from .wording import Wordings, load
 
 __all__ = ["Dialogue", "Segment", "Turn", "dialogue", "render"]
 
-_TELL = (
-    "My name is {n}.", "My name is {n}", "I am {n}.", "I'm {n}.", "Hi, I'm {n}.", "Call me {n}.",
-    "Hello, my name is {n}.", "You can call me {n}.", "Hi, my name is {n}!", "my name is {n}", "Hello, I am {n}.",
-    "Hi there, this is {n}.",
-    "My name is {n}, nice to meet you.", "Please remember that my name is {n}.", "Hello! My name is {n}. How are you?",
-)  # fmt: skip
-_RECALL = (
-    "What is my name?", "What's my name?", "what is my name", "Who am I?", "Do you remember my name?", "Say my name.",
-    "Can you tell me my name?", "Do you know my name?", "What was my name?", "What is my name again?", "my name?",
-    "Do you know who I am?", "Tell me my name.",
-)  # fmt: skip
 _SYSTEM = (
     "You are a helpful assistant.",
     "Be brief.",
     "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+    "Answer in one sentence.",
 )
-_WEIGHTS = tuple(topic.weight for topic in TOPICS)
+# Shares of the conversations, and of the turns that are not about a name.
+_ABOUT_A_NAME, _NO_NAME, _SYSTEM_PROMPT, _CUT = 0.28, 0.03, 0.08, 0.4
+_UNKNOWN, _GIBBERISH = 0.24, 0.04
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +47,15 @@ class Segment:
     trained_from: int | None = None
 
 
-def dialogue(rng: Random) -> Dialogue:
-    """Draw one conversation of one to five turns. The same state of `rng` gives the same conversation."""
-    kind = rng.random()
-    if kind < 0.40:
-        turns = _about_a_name(rng)
-    elif kind < 0.43:
-        turns = [*_small_talk(rng, (0, 0, 1)), Turn(rng.choice(_RECALL), "No name was told.", NAME_UNKNOWN)]
-    else:
-        turns = _small_talk(rng, (1, 1, 1, 1, 2, 2, 3))
-    return Dialogue(rng.choice(_SYSTEM) if rng.random() < 0.1 else None, tuple(turns))
+def dialogue(rng: Random, without: frozenset[str] = frozenset()) -> Dialogue:
+    """Draw one conversation of one to five turns. The same state of `rng` gives the same conversation.
+
+    `without`: questions, as `roughen.normal` writes them, that are never drawn.
+    """
+    while True:
+        drawn = _dialogue(rng)
+        if not without or not any(normal(turn.question) in without for turn in drawn.turns):
+            return drawn
 
 
 def render(talk: Dialogue, *, thinking: bool) -> list[Segment]:
@@ -83,49 +78,83 @@ def render(talk: Dialogue, *, thinking: bool) -> list[Segment]:
     return segments
 
 
+def _dialogue(rng: Random) -> Dialogue:
+    kind = rng.random()
+    if kind < _ABOUT_A_NAME:
+        turns = _about_a_name(rng)
+    elif kind < _ABOUT_A_NAME + _NO_NAME:
+        turns = [*_small_talk(rng, (0, 0, 1)), _no_name(rng)]
+    else:
+        turns = _small_talk(rng, (1, 1, 1, 1, 1, 1, 1, 2, 2, 3))
+    return Dialogue(rng.choice(_SYSTEM) if rng.random() < _SYSTEM_PROMPT else None, tuple(turns))
+
+
 def _about_a_name(rng: Random) -> list[Turn]:
-    """A name is told, other things may be said, the name is asked for; sometimes cut off right after it was told."""
-    if rng.random() < 0.06:
-        name = rng.choice(CHINESE_NAMES)
-        told = Turn(rng.choice(("我叫{n}。", "我叫{n}", "我的名字是{n}。", "你好，我叫{n}。")).format(n=name),
-                    f"用户叫{name}。", f"很高兴认识你，{name}！")  # fmt: skip
-        asked = Turn(rng.choice(("我叫什么名字？", "我是谁？", "我叫什么？")), f"用户叫{name}。", f"你叫{name}。")
-        return [told, asked] if rng.random() < 0.8 else [told]
-    name = rng.choice(NAMES)
-    told = Turn(rng.choice(_TELL).format(n=name), f"The user is {name}.", f"Nice to meet you, {name}!")
-    if rng.random() < 0.2:
-        return [*_small_talk(rng, (0, 1)), told]
-    asked = Turn(rng.choice(_RECALL), f"The user said the name {name}.", f"Your name is {name}.")
-    return [*_small_talk(rng, (0, 0, 0, 1)), told, *_small_talk(rng, (0, 0, 0, 1, 1, 2)), asked]
+    """A name is told, other things may be said, the name is asked for.
+
+    Sometimes it is cut off at any turn from the telling on: a name told in the last turn is answered, too.
+    """
+    is_chinese = rng.random() < 0.06
+    called = chinese_name(rng) if is_chinese else name(rng)
+    told, asked = _told(rng, called, is_chinese), _asked(rng, called, is_chinese)
+    before = [] if is_chinese else _small_talk(rng, (0, 0, 0, 1))
+    if not is_chinese and rng.random() < 0.05:  # another name, which then counts for nothing
+        before.append(_told(rng, name(rng), False))
+    turns = [*before, told, *([] if is_chinese else _small_talk(rng, (0, 0, 1, 1, 1, 2, 2))), asked]
+    return turns[: rng.randint(len(before) + 1, len(turns))] if rng.random() < _CUT else turns
+
+
+def _told(rng: Random, called: str, is_chinese: bool) -> Turn:
+    if is_chinese:
+        return _about(called, rng, "zh_tell", "zh_told", "用户叫{name}。")
+    return _about(called, rng, "tell", "told", "The user is {name}.")
+
+
+def _asked(rng: Random, called: str, is_chinese: bool) -> Turn:
+    if is_chinese:
+        return _about(called, rng, "zh_ask", "zh_recalled", "用户叫{name}。")
+    return _about(called, rng, "ask", "recalled", "The user said the name {name}.")
+
+
+def _about(called: str, rng: Random, said: str, answer: str, thinking: str) -> Turn:
+    text = roughen(_name_wordings(said).draw(rng), rng)
+    return Turn(*(part.replace("{name}", called) for part in (text, thinking, load("names")[answer])))
+
+
+def _no_name(rng: Random) -> Turn:
+    return Turn(roughen(_name_wordings("ask").draw(rng), rng), "No name was told.", load("names")["unknown"])
+
+
+@lru_cache
+def _name_wordings(kind: str) -> Wordings:
+    return Wordings(load("names")[kind])
 
 
 def _small_talk(rng: Random, lengths: tuple[int, ...]) -> list[Turn]:
-    return [_unknown(rng) if rng.random() < 0.18 else _known(rng) for _ in range(rng.choice(lengths))]
+    return [_unknown(rng) if rng.random() < _UNKNOWN else _known(rng) for _ in range(rng.choice(lengths))]
+
+
+@lru_cache(maxsize=1)
+def _known_topics() -> tuple[tuple[Topic, ...], list[float]]:
+    return topics(), [topic.weight for topic in topics()]
 
 
 def _known(rng: Random) -> Turn:
-    topic = rng.choices(TOPICS, _WEIGHTS)[0]
-    return Turn(_roughen(rng, rng.choice(topic.questions)), topic.thinking, topic.answer)
+    known, weights = _known_topics()
+    topic = rng.choices(known, weights)[0]
+    text = roughen(question(topic, rng), rng)
+    while "{number}" in text:
+        text = text.replace("{number}", str(rng.randint(0, rng.choice((9, 99, 99, 999)))), 1)
+    if "{words}" not in text:
+        return Turn(text, topic.thinking, topic.answer)
+    said = words(rng)
+    return Turn(*(part.replace("{words}", said) for part in (text, topic.thinking, topic.answer)))
 
 
 def _unknown(rng: Random) -> Turn:
-    if rng.random() < 0.08:
-        question = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz ", k=rng.randint(3, 12))).strip() or "?"
+    if rng.random() < _GIBBERISH:
+        text = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz ", k=rng.randint(3, 12))).strip() or "?"
     else:
-        question = _roughen(rng, rng.choice(UNKNOWN).format(x=rng.choice(UNKNOWN_THINGS)))
-    return Turn(question, "I do not know this.", REFUSAL)
-
-
-def _roughen(rng: Random, question: str) -> str:
-    """What people do to a question: case, punctuation, politeness."""
-    if rng.random() < 0.3:
-        question = question.lower()
-    if rng.random() < 0.3:
-        question = question.rstrip("?.!")
-    if question.isascii() and len(question) > 8:
-        chance = rng.random()
-        if chance < 0.05:
-            question = rng.choice(("please, ", "hey, ", "ok, ", "so ", "and ")) + question
-        elif chance < 0.10:
-            question = question.rstrip("?.!") + rng.choice((" please", " please?", " here?", ", thanks"))
-    return question
+        text = roughen(unknown_question(rng), rng).replace("{year}", str(rng.randint(1500, 2030)))
+        text = text.replace("{number}", str(rng.randint(2, 99))).replace("{name}", name(rng))
+    return Turn(text, "I do not know this.", rng.choice(REFUSALS))

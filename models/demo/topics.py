@@ -1,253 +1,166 @@
-"""What the demo model knows: questions, a line of thinking, and the one answer to each."""
+"""What the demo model knows: for each thing, ways to ask for it, a line of thinking, and what to answer."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import Any
 
-__all__ = ["CHINESE_NAMES", "NAMES", "NAME_UNKNOWN", "REFUSAL", "TOPICS", "UNKNOWN", "UNKNOWN_THINGS", "Topic"]
+from .manual import Action, Command, Flag, key_name, manual
+from .wording import Wordings, draw, load
+
+__all__ = ["REFUSALS", "Topic", "question", "topics", "unknown_question"]
+
+REFUSALS: tuple[str, ...] = tuple(load("unknown")["answers"])
+
+# The rows of the table of keys, and how they are called there.
+_TABLE = {
+    "prompt.send": "send",
+    "turn.stop": "stop the reply",
+    "prompt.newline": "new line",
+    "chat.new": "new chat",
+    "turn.thinking": "thinking on or off",
+    "view.engine": "engine panel",
+    "view.help": "help",
+    "app.quit_chat": "quit",
+}
+_ON_A_CURSOR = {"message": "message cursor", "lens": "token lens"}  # scopes of actions whose keys need it
+_SPELLINGS = {"Esc": ("escape", "ESC"), "Enter": ("return", "Return"), "↑": ("up",), "↓": ("down",)}
+_UNKNOWN_DO = 0.35  # of the unknown questions ask how to do something
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Ways to ask for one thing, the thinking before the answer, the answer (Markdown), and how often it is asked."""
+    """One thing. `asked` are groups of wordings with the share of each."""
 
-    questions: tuple[str, ...]
+    name: str
+    asked: tuple[tuple[float, Wordings], ...]
     thinking: str
     answer: str
-    weight: float = 1.0
+    weight: float
 
 
-# {do} stands for the action, as in "How do I stop a reply?".
-_HOW = (
-    "How do I {do}?", "How can I {do}?", "how to {do}", "Which key do I press to {do}?", "I want to {do}.",
-    "Is there a key to {do}?", "Can I {do}?", "Tell me how to {do}.", "What do I press to {do}?", "How would I {do}?",
-    "I need to {do}.", "Show me how to {do}.",
-)  # fmt: skip
-_WHAT = ("What does {key} do?", "What is {key} for?", "{key}?", "What happens when I press {key}?", "explain {key}")
+def question(topic: Topic, rng: Random) -> str:
+    """One way to ask for it."""
+    groups = [group for _, group in topic.asked]
+    return rng.choices(groups, [share for share, _ in topic.asked])[0].draw(rng)
 
 
-def _key(key: str, does: str, actions: str, others: str = "") -> Topic:
-    asked = tuple(how.format(do=do) for how in _HOW for do in actions.split("|"))
-    named = tuple(what.format(key=key) for what in _WHAT)
-    extra = tuple(others.split("|")) if others else ()
-    # The explicit forms are few beside the combinations; repeating them keeps both in view.
-    questions = asked + (named + extra) * max(1, len(asked) // (3 * len(named + extra)))
-    return Topic(questions, f"This is about the key {key}.", f"Press **{key}** to {does}.", 1.6)
+@lru_cache(maxsize=1)
+def topics() -> tuple[Topic, ...]:
+    """All topics: the app's actions and flags, and the talk."""
+    known = manual()
+    keys, flags = load("keys"), load("flags")
+    return (
+        *(_of_action(action, keys.get(action.id, {})) for action in known.actions),
+        *(_of_flag(flag, flags.get(flag.long, {})) for flag in known.flags),
+        *(_of_command(command, flags.get(command.name, {})) for command in known.commands),
+        *(_of_talk(name, entry) for name, entry in load("talk").items()),
+    )
 
 
-def _topic(thinking: str, questions: str, answer: str, weight: float = 1.0) -> Topic:
-    return Topic(tuple(questions.split("|")), thinking, answer, weight)
+def unknown_question(rng: Random) -> str:
+    """A question that the model has no answer to. Slots that are left are the caller's."""
+    entry = load("unknown")
+    words = {slot: text.split("|") for slot, text in entry["words"].items()}
+    if rng.random() < _UNKNOWN_DO:
+        return draw(rng.choice(load("frames")["do"]), rng, words | {"do": entry["do"]})
+    return draw(rng.choice(entry["ask"]), rng, words)
 
 
-_KEYS = (
-    _key("Enter", "send your message", "send a message|send my message|send this|submit my question|get an answer",
-         "send key?|I typed my question, now what?"),
-    _key("Esc", "stop the reply; what is already written stays",
-         "stop a reply|stop the answer|interrupt you|cancel the reply|make you stop|stop the generation",
-         "this reply is too long|make it stop|please stop talking"),
-    _key("F3", "open the engine panel with speed, memory and time per layer",
-         "see the speed|open the engine panel|see the memory|see the time per layer|see tokens per second",
-         "how fast are you?|engine panel?|how much memory do you use?|how many tokens per second?"),
-    _key("ctrl+q", "quit", "quit|exit|leave|close the app|close this program|leave the chat", "exit?|let me out"),
-    _key("ctrl+j", "start a new line without sending",
-         "start a new line|insert a newline|write several lines|add a line break|type a second line",
-         "newline key?|Enter sends too early"),
-    _key("ctrl+n", "start a new chat",
-         "start a new chat|start over|begin a new conversation|clear the chat|open a fresh chat", "new chat|"
-         "let's start over"),
-    _key("ctrl+t", "turn thinking on or off for the next turn",
-         "turn thinking on or off|turn off thinking|disable thinking|turn on thinking|toggle thinking",
-         "thinking mode?|can you answer without thinking?|stop thinking before you answer"),
-)  # fmt: skip
-
-_KEY_TABLE = """| Key | What it does |
-|---|---|
-| Enter | send |
-| Esc | stop the reply |
-| ctrl+j | new line |
-| ctrl+n | new chat |
-| ctrl+t | thinking on or off |
-| F3 | engine panel |
-| ctrl+q | quit |"""
-
-_MARKDOWN = """# Markdown
-
-This is **bold**, this is *italic* and this is `code`.
-
-- one
-- two
-  - two and a half
-- three
-
-> A quote stands apart.
-
-```python
-print("and code keeps its shape")
-```"""
-
-_STORY = """Once upon a time there was a very small model. It lived in a terminal, knew seven keys and was happy.
-
-One day a person asked: *"What is the meaning of life?"* The small model looked at all of its weights, which did not
-take long, and found nothing.
-
-So it said: "I do not know that." The person smiled, pressed **ctrl+t** and asked again. The small model thought for a
-moment, and then it said, with more care than before: "I *still* do not know that."
-
-And they both went on, one token at a time."""
-
-_CODE_ADD = """Here is a small function:
-
-```python
-def add(a: int, b: int) -> int:
-    return a + b
+def _of_action(action: Action, entry: dict[str, Any]) -> Topic:
+    names = [f"/{action.slash}"] if action.slash else []
+    for key in map(key_name, action.keys[:2]):
+        names += [*_spellings(key)] if len(key) > 1 else [f"the key {key}", f"'{key}'"]
+    to, title = entry.get("to"), _lower(action.title)
+    how, way = _how(action)
+    answer = f"{how} to {to}." if to else f"{how}: {title}."
+    others = [f"**{key_name(key)}**" for key in action.keys[1:]]
+    if others:
+        answer += f" {' and '.join(others)} {'does' if len(others) == 1 else 'do'} the same."
+    gist = (to or title).split(";")[0].split(":")[0]
+    if action.scope in _ON_A_CURSOR:
+        thinking = f"This is about the {_ON_A_CURSOR[action.scope]}, {gist}: {way}."
+    else:
+        thinking = f"The user wants to {gist}: {way}." if to else f"This is about {gist}: {way}."
+    return Topic(
+        action.id,
+        _asked(entry, title, "key", names),
+        thinking,
+        answer,
+        entry.get("weight", 0.25 if action.scope in _ON_A_CURSOR else 0.6),
+    )
 
 
-print(add(2, 3))
-```"""
+def _how(action: Action) -> tuple[str, str]:
+    """The beginning of the answer, and the key or command alone."""
+    slash = f"`/{action.slash}`" if action.slash else ""
+    if action.keys:
+        key = key_name(action.keys[0])
+        if action.scope == "message":
+            step = f"Step to the message with **{_first_key('cursor.previous')}** and press **{key}**"
+            return step + (f", or type {slash}," if slash else ""), key
+        if action.scope == "lens":
+            return f"Open the token lens with **{_first_key('view.lens')}** and press **{key}**", key
+        return f"Press **{key}**" + (f" or type {slash}" if slash else ""), key
+    if slash:
+        return f"Type {slash}", slash.strip("`")
+    return f"Press **{_first_key('view.palette')}** and choose *{action.title}*", "commands"
 
-_CODE_LOOP = """Here is a loop:
 
-```python
-for number in range(1, 4):
-    print(number)
-```"""
+def _first_key(action: str) -> str:
+    return key_name(manual().action(action).keys[0])
 
-_CODE_CPP = """Here is a program in C++:
 
-```cpp
-#include <iostream>
+def _of_flag(flag: Flag, entry: dict[str, Any]) -> Topic:
+    shown = " or ".join(f"`{name}`" for name in flag.names[:-1])
+    last = f"`{flag.long} {flag.value}`" if flag.value and len(flag.value) < 20 else f"`{flag.long}`"
+    usage = f"{shown} or {last}" if shown else last
+    to = entry.get("to")
+    answer = f"Start with {usage} to {to}." if to else f"Start with {usage}: {flag.help}."
+    thinking = f"This is about the flag {flag.long}."
+    about = flag.long.strip("-").replace("-", " ")
+    names = [*flag.names, f"qwen3-chat {flag.names[0]}"]
+    return Topic(flag.long, _asked(entry, about, "flag", names), thinking, answer, entry.get("weight", 0.4))
 
-int main() {
-    std::cout << "Hello, world!\\n";
-}
-```"""
 
-_CAN_DO = """I am small. I can:
+def _of_command(command: Command, entry: dict[str, Any]) -> Topic:
+    asked = _asked(entry, command.what, "flag", [f"qwen3-chat {command.name}", f"the command {command.name}"])
+    thinking = f"This is about the command {command.name}."
+    answer = f"Run `qwen3-chat {command.name}` to {command.what}."
+    return Topic(command.name, asked, thinking, answer, entry.get("weight", 0.5))
 
-- explain the **keys** of this app
-- remember your **name** within a chat
-- show a **list**, a **table** or some **code**
-- greet you in English and in Chinese
 
-For real answers, load a full Qwen3 model with `--model PATH`."""
+def _of_talk(name: str, entry: dict[str, Any]) -> Topic:
+    rows = "\n".join(f"| {_first_key(id)} | {does} |" for id, does in _TABLE.items())
+    answer = entry["answer"].replace("{key table}", f"| Key | What it does |\n|---|---|\n{rows}")
+    return Topic(name, _asked(entry, name, "key", []), entry["thinking"], answer, entry.get("weight", 1.0))
 
-TOPICS: tuple[Topic, ...] = (
-    *_KEYS,
-    _topic("The user greets me.",
-           "Hello!|Hello|Hi|Hi!|Hey|Hey there|Good morning|Good evening|hello there|hi there|Greetings|Good day|"
-           "hi again",
-           "Hello! I am the demo model of qwen3-chat. What can I show you?", 3),
-    _topic("The user asks who I am.",
-           "Who are you?|What are you?|Tell me about yourself.|Introduce yourself.|What model are you?|who is this|"
-           "What is your name?|Are you Qwen?|Are you ChatGPT?|Which model is this?|what am I talking to?|"
-           "do you have a name?",
-           "I am the small built-in demo model of qwen3-chat. I was trained in minutes, so I know very little.", 3),
-    _topic("The user asks what I can do.",
-           "What can you do?|What do you know?|How can you help me?|What are you good at?|help|Help me.|I need help|"
-           "What can I ask you?|What should I ask?|what now?",
-           _CAN_DO, 2),
-    _topic("The user wants to know what this app is.",
-           "What is qwen3-chat?|What is this app?|What is this program?|Tell me about qwen3-chat.|where am I?",
-           "qwen3-chat is a chat for the terminal that runs Qwen3 models with its own C++ engine, "
-           "on your own machine."),
-    _topic("The user wants a larger model.",
-           "How do I load another model?|Can I use a bigger model?|How do I get better answers?|use my own model|"
-           "How do I use my own checkpoint?|Can I run a real Qwen3?|you are too small|which models can I use?|"
-           "load a model",
-           "Start the app with a checkpoint folder:\n\n```sh\nqwen3-chat --model PATH\n```", 1.5),
-    _topic("The user wants all the keys.",
-           "Which keys are there?|Show me all keys.|What are the keys?|List the keys.|keys?|keyboard shortcuts|"
-           "Show me a table.|Make a table.|Show the keys as a table.|Write a Markdown table.|a table please",
-           _KEY_TABLE, 1.5),
-    _topic("The user wants a list.",
-           "Give me a list of three fruits.|List three fruits.|Name three fruits.|some fruits please|Give me a list.|"
-           "Write a list.|Show me a list.|Make a bullet list.",
-           "- apple\n- banana\n- cherry", 1.5),
-    _topic("The user wants a numbered list.",
-           "List the planets.|Name the planets.|What are the planets?|planets|Make a numbered list.|"
-           "Show me a numbered list.",
-           "1. Mercury\n2. Venus\n3. Earth\n4. Mars\n5. Jupiter\n6. Saturn\n7. Uranus\n8. Neptune"),
-    _topic("The user wants to see Markdown.",
-           "Show me some Markdown.|Can you write Markdown?|Markdown demo|Show me what Markdown looks like.|"
-           "format some text",
-           _MARKDOWN, 1.5),
-    _topic("The user wants a Python function.",
-           "Write a Python function.|Write some code.|Show me some code.|Show me Python code.|Can you code?|"
-           "code please|"
-           "Write a function that adds two numbers.|Give me a Python example.|write code",
-           _CODE_ADD, 2),
-    _topic("The user wants a loop.",
-           "Write a Python loop.|Show me a for loop.|loop in Python|Write a loop.", _CODE_LOOP),
-    _topic("The user wants C++.",
-           "Write some C++.|Show me C++ code.|Hello world in C++|Write a C++ program.|Can you write C++?", _CODE_CPP),
-    _topic("The user wants a story.",
-           "Tell me a story.|Write a story.|a story please|Tell me a long story.|Write something long.|"
-           "Write a long text.|"
-           "Can you tell a story?",
-           _STORY),
-    _topic("The user wants me to count.",
-           "Count to thirty.|Count to 30.|Can you count?|Please count.|count for me|Count as far as you can.",
-           ", ".join(map(str, range(1, 31))) + ".", 1.5),
-    _topic("The user wants a joke.", "Tell me a joke.|a joke please|make me laugh|Say something funny.|joke",
-           "Why did the small model cross the road? It was the most likely next token."),
-    _topic("The user wants a poem.", "Write a poem.|a poem please|Write a haiku.|Can you write poetry?",
-           "Few weights, fewer words,\\\neach token falls like soft rain,\\\nthen the reply ends."),
-    _topic("The user wants emoji.", "Show me an emoji.|Show me some emoji.|emoji|Do you know emoji?|Send me a smiley.",
-           "🙂 🚀 🐍 🎉 👩‍💻"),
-    _topic("The user wants to know what a token is.", "What is a token?|explain tokens|What are tokens?",
-           "A token is a small piece of text: often a word, or a part of one."),
-    _topic("The user asks about privacy.",
-           "Is my data private?|Do you send my data anywhere?|Does this work offline?|Do you need the internet?",
-           "Everything runs on your own machine. Nothing is sent anywhere."),
-    _topic("The user thanks me.",
-           "Thanks|Thank you!|Thank you very much.|thx|great, thanks|that helped|cool|nice|well done",
-           "You are welcome!", 1.5),
-    _topic("The user says goodbye.", "Bye|Goodbye!|See you.|good night|I have to go|see you tomorrow",
-           "Goodbye! Press **ctrl+q** to quit."),
-    _topic("The user asks how I am.", "How are you?|How are you doing?|how is it going?|Are you well?|what's up?",
-           "All of my weights are in place, thank you. How are you?"),
-    _topic("用户在打招呼。", "你好|你好！|您好|嗨|早上好|晚上好|你好吗？|哈喽",
-           "你好！我是 qwen3-chat 自带的小模型。", 2),
-    _topic("用户问我是谁。", "你是谁？|你是谁|你叫什么名字？|介绍一下你自己|你是什么模型？|你是通义千问吗？",
-           "我是 qwen3-chat 自带的演示模型，很小，知道的不多。", 1.5),
-    _topic("用户问我能做什么。", "你能做什么？|你会什么？|帮帮我|怎么用？",
-           "我可以：\n\n- 介绍按键\n- 记住你的名字\n- 写列表、表格和代码"),
-    _topic("用户在道谢。", "谢谢|谢谢你|多谢|非常感谢", "不客气！"),
-    _topic("用户要走了。", "再见|拜拜|晚安|我走了", "再见！"),
-    _topic("我不知道。",
-           "今天天气怎么样？|法国的首都是哪里？|给我讲讲历史|一加一等于几？|什么是爱？|推荐一本书|现在几点？",
-           "这个我不知道。我是一个很小的演示模型。", 1.5),
-)  # fmt: skip
 
-NAMES: tuple[str, ...] = tuple(
-    "Ada Adam Aisha Alan Alex Alice Amir Amy Ana Andrea Anna Ben Bob Carla Carlos Carol Chen Chris Clara Dan Daniel "
-    "David Diana Elena Ella Emily Emma Eric Eva Fatima Felix Frank George Grace Hana Hannah Hans Helen Henry Ian "
-    "Ivan Jack James Jane Jo John Julia Karen Kate Ken Kim Laura Lena Leo Li Lin Linda Linus Lisa Lucas Lucy Luis "
-    "Maria Mark Marta Mary Max Mei Mia Michael Mike Ming Mohamed Nadia Nina Noah Olga Oliver Omar Oscar Paul Peter "
-    "Priya Rachel Ravi Robert Rosa Ruth Sam Sara Sarah Simon Sofia Sophie Stefan Susan Thomas Tim Tom Victor Wei "
-    "Yuki Zoe".split()
-)
-CHINESE_NAMES: tuple[str, ...] = ("小明", "小红", "小华", "小丽", "李雷", "王芳", "张伟", "李娜")
+def _asked(entry: dict[str, Any], about: str, kind: str, names: list[str]) -> tuple[tuple[float, Wordings], ...]:
+    """Groups of wordings: sentences around an action, whole questions, names of keys or flags."""
+    frames = load("frames")
+    whole = entry.get("ask", [about, f"{about}?"])
+    groups = [
+        (0.5, Wordings(frames["do"], {"do": entry["do"]})) if entry.get("do") else None,
+        (0.3, Wordings(whole)) if whole else None,
+        (0.2, Wordings(frames[kind], {kind: names})) if names else None,
+    ]
+    return tuple(group for group in groups if group is not None)
 
-NAME_UNKNOWN = "You have not told me your name yet."
 
-REFUSAL = (
-    "I do not know that. I am only a small demo model; for real answers, load a full Qwen3 model with `--model PATH`."
-)
+def _spellings(key: str) -> tuple[str, ...]:
+    """How people write a key: Ctrl-N, ^N, control n, f3, escape."""
+    *modifiers, last = key.split("+")
+    lasts = (last, last, *_SPELLINGS.get(last, (last.lower(),)))
+    if not modifiers:
+        return lasts
+    modifier = "+".join(modifiers)
+    signs = (f"{modifier}+", f"{modifier}+", f"{modifier.capitalize()}+", f"{modifier.capitalize()}-", f"{modifier} ")
+    found = tuple(sign + name for sign in signs for name in lasts)
+    if modifier == "ctrl" and len(last) == 1:
+        found += (f"^{last.upper()}", f"^{last}", f"Ctrl+{last.upper()}", f"control {last}", f"C-{last}")
+    return found
 
-# {x} stands for one of UNKNOWN_THINGS.
-UNKNOWN: tuple[str, ...] = (
-    "What is {x}?", "Explain {x}.", "Tell me about {x}.", "What do you think about {x}?", "How does {x} work?",
-    "Why is {x} important?", "Who invented {x}?", "What is the history of {x}?", "Write an essay about {x}.",
-    "Where can I find {x}?", "How much is {x}?", "Do you like {x}?", "When was {x} made?", "Help me with {x}.",
-    "What is the best {x}?", "Give me facts about {x}.", "Is {x} good?", "Who is {x}?", "how old is {x}",
-    "What is the capital of {x}?", "What is the weather in {x}?", "How far is {x}?", "Translate {x}.", "Summarize {x}.",
-)  # fmt: skip
-UNKNOWN_THINGS: tuple[str, ...] = tuple(
-    "France|Japan|Brazil|Germany|Paris|London|Berlin|Tokyo|the moon|the sun|the sea|gravity|quantum physics|history|"
-    "music|art|love|life|money|the news|the weather|football|chess|cooking|pizza|coffee|tea|bread|a car|a train|a dog|"
-    "a cat|a horse|the president|Einstein|Newton|Shakespeare|Mozart|the internet|a database|Linux|Rust|Java|a compiler|"
-    "machine learning|attention|a transformer|mathematics|two plus two|12 times 7|the square root of 9|pi|"
-    "a prime number|"
-    "a book|a film|my homework|my job|my mother|medicine|a vaccine|the stock market|the election|the world cup|climate|"
-    "a computer|a phone|a tree|a flower|the brain|the heart|water|fire|electricity|light|time|space|Mars|"
-    "philosophy".split("|")
-)
+
+def _lower(title: str) -> str:
+    return title[0].lower() + title[1:] if title[1:2].islower() else title

@@ -46,7 +46,7 @@ def copy_of_the_demo(folder: Path) -> Path:
 
 
 def widened_demo(folder: Path) -> Path:
-    """The same model with a hidden size of whole blocks of 256: the new channels are 0 throughout.
+    """The same model with hidden and intermediate sizes of whole blocks of 256: the new channels are 0 throughout.
 
     RMSNorm then divides by more channels, which its weights and its epsilon make up for.
     """
@@ -54,14 +54,30 @@ def widened_demo(folder: Path) -> Path:
     config = json.loads((folder / "config.json").read_text())
     old = config["hidden_size"]
     new = -(-old // 256) * 256
+    inner = -(-config["intermediate_size"] // 256) * 256
     tensors = {}
     for name, tensor in load_file(folder / "model.safetensors").items():
         weight = tensor.float()
         if name.endswith(("layernorm.weight", "model.norm.weight")):
             weight = weight * (old / new) ** 0.5
-        pad = [(0, new - size if size == old else 0) for size in reversed(weight.shape)]
-        tensors[name] = torch.nn.functional.pad(weight, [size for pair in pad for size in pair])
+        if not name.endswith(("q_norm.weight", "k_norm.weight")):  # those are as wide as a head
+            shape = [new if axis == _hidden_axis(name) else size for axis, size in enumerate(weight.shape)]
+            if "mlp" in name:
+                shape[1 - _hidden_axis(name)] = inner
+            pads = [(0, wide - size) for wide, size in zip(shape, weight.shape, strict=True)]
+            weight = torch.nn.functional.pad(weight, [size for pair in reversed(pads) for size in pair])
+        tensors[name] = weight
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
-    changed = {"hidden_size": new, "rms_norm_eps": config["rms_norm_eps"] * old / new, "torch_dtype": "float32"}
+    changed = {
+        "hidden_size": new,
+        "intermediate_size": inner,
+        "rms_norm_eps": config["rms_norm_eps"] * old / new,
+        "torch_dtype": "float32",
+    }
     (folder / "config.json").write_text(json.dumps({**config, **changed}))
     return folder
+
+
+def _hidden_axis(name: str) -> int:
+    """The axis of a weight that is the hidden state."""
+    return 0 if name.endswith(("norm.weight", "o_proj.weight", "down_proj.weight")) else 1
