@@ -74,6 +74,7 @@ GPU_ENV = PYTHONPATH=$(abspath $(GPU))/site LD_LIBRARY_PATH=$$($(PYTHON) -c 'imp
   wheels = pathlib.Path(torch.__file__).parents[1] / "nvidia"; \
   print(wheels / "cu13/lib", wheels / "nccl/lib", sep=":")'):$$LD_LIBRARY_PATH
 gpu-check:
+	@nvidia-smi -L || { echo "make: no GPU: nvidia-smi -L finds none" >&2; exit 1; }
 	@rm -rf $(GPU)/site
 	$(PYTHON) -m pip install -qq --no-build-isolation --no-deps --no-index --target $(GPU)/site \
 	  --config-settings=build-dir=$(GPU)/build --config-settings=cmake.define.ENGINE_CUDA=ON \

@@ -189,7 +189,7 @@ def test_wrong_definitions_are_named(text: str, tmp_path: Path) -> None:
 def use(monkeypatch: pytest.MonkeyPatch, scene: Any) -> None:
     """The command answers with this model."""
 
-    def load(options: ChatOptions) -> Any:
+    def load(options: ChatOptions, **_: Any) -> Any:
         scene.model.use_tools(options.tools)
         return scene.model
 

@@ -283,7 +283,8 @@ def _items(tokens: list[Token]) -> Iterator[list[Token]]:
 def _looks(token: Token) -> Hashable:
     """Everything of a token that the picture depends on."""
     children = tuple(map(_looks, token.children or ()))
-    return token.type, token.content, token.info, token.hidden, *token.attrs.items(), *token.meta.items(), children
+    said = (token.type, token.tag, token.markup, token.content, token.info, token.hidden)
+    return *said, *token.attrs.items(), *token.meta.items(), children
 
 
 def _render(tokens: list[Token], palette: Palette, width: int) -> list[Strip]:

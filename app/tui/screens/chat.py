@@ -267,7 +267,7 @@ class ChatScreen(Screen[None]):
         if calm == self._quick_pauses:
             return
         self._quick_pauses = calm
-        self.prompt.area.cursor_blink = not calm
+        self.prompt.area.cursor_blink = not calm and self.app.animation_level != "none"
         pausing, going = (self._quick, self._calm) if calm else (self._calm, self._quick)
         pausing.pause()
         going.resume()

@@ -58,6 +58,7 @@ def chunked(text: str, cuts: list[int]) -> list[str]:
 @settings(max_examples=300, deadline=None)
 @given(DOCUMENTS, st.none() | st.lists(st.integers(0, 400), max_size=12), st.sampled_from([12, 40]), st.booleans())
 @example("- a\n#b", None, 40, False)  # half a line looks like a heading and would end the list
+@example("- ###", None, 12, True)  # what a heading in a list is changes with its marks alone
 @example("p\n|a|b|\n|-|-|x\n", None, 40, False)  # half a line looks like the rule of a table
 @example("p\n\n[a]: /u\n'title\nmore'\n\n[a]\n", None, 40, False)  # the title of a link that still grows
 @example("[a]\n\np\n\n[a]: /u\n", None, 40, True)  # a link defined after its use

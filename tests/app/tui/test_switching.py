@@ -109,6 +109,9 @@ async def test_what_does_not_fit_even_alone_leaves_the_old_model_there(
     monkeypatch: pytest.MonkeyPatch, other: Path
 ) -> None:
     app, first, loads = await started(monkeypatch, 1 << 20)
+    held = first.model.engine.memory()
+    held.weights = 3 << 20
+    monkeypatch.setattr(first.model.engine, "memory", lambda: held)
     async with app.run_test(size=(100, 30)) as pilot:
         await ask(pilot, "hi")
         await send(pilot, f"/model {other}")
