@@ -114,4 +114,4 @@ def _history(path: Path) -> Finding:
             (chats,) = db.execute("SELECT count(*) FROM chats").fetchone()
     except sqlite3.Error as error:
         return wrong("saved chats", f"{path}: {error}", move)
-    return good("saved chats", f"{path}: {chats} chats, schema {version} of {VERSION}")
+    return good("saved chats", f"{path}: {chats} {'chat' if chats == 1 else 'chats'}, schema {version} of {VERSION}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 
 __all__ = ["Choice", "Devices", "Kind", "Number", "Place", "Switch", "Value", "Whole", "Words"]
 
@@ -13,7 +14,7 @@ _DEVICE = r"(cpu|cuda):\d+"
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 
 
-class Kind:
+class Kind(ABC):
     """Both methods raise ValueError that says what was expected."""
 
     metavar = ""  # stands for the value in the list of flags
@@ -22,9 +23,9 @@ class Kind:
         """The value of what was typed: a flag, a variable of the environment, a field of the screen."""
         return self.check(text)
 
+    @abstractmethod
     def check(self, value: object) -> Value:
         """The value as a file has it, whose format knows types."""
-        raise NotImplementedError
 
 
 class Whole(Kind):

@@ -109,7 +109,7 @@ def test_saved_chats_are_counted_and_a_foreign_file_is_told(data_home: Path) -> 
     with History(Store()) as history:
         history.save(talk("Why pairs?", "A rotation."))
     path = data_home / "qwen3-chat" / "chats.db"
-    assert by_name(files())["saved chats"].what.startswith(f"{path}: 1 chats, schema ")
+    assert by_name(files())["saved chats"].what.startswith(f"{path}: 1 chat, schema ")
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 999")
     db.close()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from rich.console import Group
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from qwen3_chat.app.chat.fuzzy import score
@@ -23,32 +18,18 @@ from qwen3_chat.app.chat.known_models import KnownModel
 from qwen3_chat.app.tui import format
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
+from qwen3_chat.app.tui.screens.filtered_list import FilteredList
 
 _SOURCES = {"recent": "opened before", "config": "your list", "cache": "downloaded", "bundled": "bundled"}
-_PLACEHOLDER = "part of a name, or a path, or owner/name on the hub"
-_NOTHING = "no known model is called so; a path begins with / or ~, a name on the hub is owner/name"
+_NOTHING = "no known model is called so; type a path that begins with / or ~, or a name as Qwen/Qwen3-0.6B"
 _HINTS = "⏎ loads it; the chat goes on  esc back"
 
 
-class ModelsScreen(ModalScreen["Path | HubName | None"]):
+class ModelsScreen(FilteredList["Path | HubName | None"]):
     """Dismissed with the model to load."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", show=False, priority=True),
-        Binding("up", "move(-1)", "Up", show=False, priority=True),
-        Binding("down", "move(1)", "Down", show=False, priority=True),
-        Binding("pageup", "move(-10)", "Up", show=False, priority=True),
-        Binding("pagedown", "move(10)", "Down", show=False, priority=True),
-    ]
-    CSS = """
-    ModelsScreen .dialog { width: 96; height: 100%; max-height: 100%; }
-    ModelsScreen #line { height: 1; margin-bottom: 1; }
-    ModelsScreen #mode { width: auto; color: $accent; text-style: bold; }
-    ModelsScreen Input { width: 1fr; background: $surface; }
-    ModelsScreen .dialog OptionList { height: 1fr; margin-top: 0; }
-    ModelsScreen .dialog OptionList > .option-list--option-highlighted { background: $accent 25%; }
-    ModelsScreen #told { height: 1; margin-top: 1; color: $foreground 60%; }
-    """
+    HEADING = "Go on with another model"
+    PLACEHOLDER = "part of a name, or a path, or owner/name on the hub"
 
     def __init__(self, known: list[KnownModel], current: Path | None) -> None:
         """`current`: where the one is that is loaded."""
@@ -57,24 +38,8 @@ class ModelsScreen(ModalScreen["Path | HubName | None"]):
         self._current = current
         self._shown: list[Path | HubName] = []
 
-    def compose(self) -> ComposeResult:
-        """Title, line, list, and what can be done."""
-        with Vertical(classes="dialog"):
-            yield Static("Go on with another model", classes="dialog-title", markup=False)
-            with Horizontal(id="line"):
-                yield Static("❯ ", id="mode", markup=False)
-                yield Input(
-                    placeholder="part of a name, or a path, or owner/name on the hub",
-                    select_on_focus=False,
-                    compact=True,
-                )
-            yield OptionList(markup=False)
-            yield Static(id="told", markup=False)
-
     def on_mount(self) -> None:
         """All of them."""
-        self.query_one(OptionList).can_focus = False
-        self.query_one(Input).focus()
         self._show("")
 
     @on(Input.Changed)
@@ -93,16 +58,11 @@ class ModelsScreen(ModalScreen["Path | HubName | None"]):
         elif isinstance(name := find(typed), HubName):
             options.insert(0, (name, _as_typed(typed, "download it from the hub")))
         self._shown = [place for place, _ in options]
-        listed = self.query_one(OptionList)
+        listed = self.listed
         listed.clear_options()
         listed.add_options(option for _, option in options)
         listed.highlighted = 0 if options else None
-        told = (
-            _HINTS
-            if options
-            else "no known model is called so; type a path that begins with / or ~, or a name as Qwen/Qwen3-0.6B"
-        )
-        self.query_one("#told", Static).update(Text(told, no_wrap=True, overflow="ellipsis"))
+        self.tell(_HINTS if options else _NOTHING)
 
     def _option(self, model: KnownModel) -> Option:
         palette = Palette.of(self.app)
@@ -117,15 +77,9 @@ class ModelsScreen(ModalScreen["Path | HubName | None"]):
         row.add_row(name, Text(f"{size}{_SOURCES[model.source]}", muted))
         return Option(Group(row, Text(f"  {clean(_short(model.path))}", muted, no_wrap=True, overflow="ellipsis")))
 
-    def action_move(self, step: int) -> None:
-        """The highlight, while the keys go to the line."""
-        listed = self.query_one(OptionList)
-        if listed.highlighted is not None:
-            listed.highlighted = min(max(0, listed.highlighted + step), len(self._shown) - 1)
-
     @on(Input.Submitted)
     def _submitted(self) -> None:
-        place = self.query_one(OptionList).highlighted
+        place = self.listed.highlighted
         if place is not None:
             self.dismiss(self._shown[place])
 

@@ -10,10 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
+from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -25,6 +22,7 @@ from qwen3_chat.app.tui.bindings import bindings
 from qwen3_chat.app.tui.keymap import Keymap
 from qwen3_chat.app.tui.render.palette import Palette
 from qwen3_chat.app.tui.render.text import clean
+from qwen3_chat.app.tui.screens.filtered_list import FilteredList
 
 Mode = Literal["search", "rename", "export"]
 
@@ -34,26 +32,12 @@ _HINTS = ("rename", "delete", "undo", "export")
 _SNIPPET = 200  # characters; the list cuts them to its width
 
 
-class SessionsScreen(ModalScreen["ChatSummary | None"]):
+class SessionsScreen(FilteredList["ChatSummary | None"]):
     """Dismissed with the chat to open. The line at the top is for the search, and for a new title or a file's name."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", show=False, priority=True),
-        Binding("up", "move(-1)", "Up", show=False, priority=True),
-        Binding("down", "move(1)", "Down", show=False, priority=True),
-        Binding("pageup", "move(-10)", "Up", show=False, priority=True),
-        Binding("pagedown", "move(10)", "Down", show=False, priority=True),
-        *bindings("sessions"),
-    ]
-    CSS = """
-    SessionsScreen .dialog { width: 96; height: 100%; max-height: 100%; }
-    SessionsScreen #line { height: 1; margin-bottom: 1; }
-    SessionsScreen #mode { width: auto; color: $accent; text-style: bold; }
-    SessionsScreen Input { width: 1fr; background: $surface; }
-    SessionsScreen .dialog OptionList { height: 1fr; margin-top: 0; }
-    SessionsScreen .dialog OptionList > .option-list--option-highlighted { background: $accent 25%; }
-    SessionsScreen #told { height: 1; margin-top: 1; color: $foreground 60%; }
-    """
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("sessions")]
+    HEADING = "Saved chats"
+    PLACEHOLDER = "search in what was said"
 
     def __init__(self, history: History, keymap: Keymap) -> None:
         super().__init__()
@@ -65,25 +49,13 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         self._searched = ""  # what the list shows, while the line is used otherwise
         self._waiting: Timer | None = None
 
-    def compose(self) -> ComposeResult:
-        """Title, line, list, and what can be done."""
-        with Vertical(classes="dialog"):
-            yield Static("Saved chats", classes="dialog-title", markup=False)
-            with Horizontal(id="line"):
-                yield Static("❯ ", id="mode", markup=False)
-                yield Input(placeholder="search in what was said", select_on_focus=False, compact=True)
-            yield OptionList(markup=False)
-            yield Static(id="told", markup=False)
-
     def on_mount(self) -> None:
         """All chats, the newest first."""
-        self.query_one(OptionList).can_focus = False
-        self.query_one(Input).focus()
         self._look()
 
     @property
     def _chosen(self) -> ChatSummary | None:
-        place = self.query_one(OptionList).highlighted
+        place = self.listed.highlighted
         return self._hits[place].chat if place is not None and place < len(self._hits) else None
 
     # The list
@@ -96,15 +68,15 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         try:
             found = self._history.store.search(self._searched)
         except HistoryError as error:
-            self._tell(str(error))
+            self.tell(str(error))
             return
         self._hits, self._found = found[:_MOST], len(found)
-        listed = self.query_one(OptionList)
+        listed = self.listed
         listed.clear_options()
         listed.add_options(self._option(hit) for hit in self._hits)
         place = next((place for place, hit in enumerate(self._hits) if hit.chat.id == keep), 0)
         listed.highlighted = place if self._hits else None
-        self._tell(self._summary())
+        self.tell(self._summary())
 
     def _option(self, hit: ChatHit) -> Option:
         palette, chat = Palette.of(self.app), hit.chat
@@ -131,15 +103,6 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         more = f"   the first {_MOST} of {self._found}" if self._found > _MOST else ""
         keys = [(self._keymap.shown(f"sessions.{what}"), what) for what in _HINTS]
         return "  ".join(f"{key} {what}" for key, what in [("⏎", "open"), *keys, ("esc", "back")] if key) + more
-
-    def _tell(self, text: str) -> None:
-        self.query_one("#told", Static).update(Text(clean(text), no_wrap=True, overflow="ellipsis"))
-
-    def action_move(self, step: int) -> None:
-        """The highlight, while the keys go to the line."""
-        listed = self.query_one(OptionList)
-        if listed.highlighted is not None:
-            listed.highlighted = min(max(0, listed.highlighted + step), len(self._hits) - 1)
 
     # The line
 
@@ -182,7 +145,7 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         line.value = text
         line.cursor_position = len(text)
         self.query_one("#mode", Static).update({"search": "❯ ", "rename": "Title: ", "export": "Write to: "}[mode])
-        self._tell(self._summary() if mode == "search" else "⏎ does it  esc leaves it")
+        self.tell(self._summary() if mode == "search" else "⏎ does it  esc leaves it")
 
     def action_back(self) -> None:
         """Leave the line's other use, then the search, then the screen."""
@@ -200,10 +163,10 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         try:
             action()
         except (HistoryError, OSError) as error:
-            self._tell(f"✗ {error}")
+            self.tell(f"✗ {error}")
             return
         self._look(keep)
-        self._tell(done)
+        self.tell(done)
 
     def action_sessions_rename(self) -> None:
         """Edit the title in the line."""
@@ -212,7 +175,7 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
 
     def action_sessions_delete(self) -> None:
         """Delete the chat; undo brings it back as long as the window is open."""
-        chat, place = self._chosen, self.query_one(OptionList).highlighted or 0
+        chat, place = self._chosen, self.listed.highlighted or 0
         if chat is None or self._mode != "search":
             return
         after = [hit.chat.id for hit in self._hits[place + 1 :] or self._hits[:place][-1:]]
@@ -225,13 +188,13 @@ class SessionsScreen(ModalScreen["ChatSummary | None"]):
         try:
             back = self._history.undelete()
         except HistoryError as error:
-            self._tell(f"✗ {error}")
+            self.tell(f"✗ {error}")
             return
         if back is None:
-            self._tell("nothing was deleted in this window")
+            self.tell("nothing was deleted in this window")
         else:
             self._look(back)
-            self._tell("it is back")
+            self.tell("it is back")
 
     def action_sessions_export(self) -> None:
         """Ask for a file; its ending says the format."""
