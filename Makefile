@@ -129,7 +129,8 @@ format: $(STAMPS)/lint-tools
 
 # Replaces the bundled checkpoint, trained on the actions and flags that the app has now; less than an hour on two cores.
 demo-model: $(STAMPS)/test-tools $(TYPING)
-	PYTHONPATH=$(BUILD)/typing $(BIN)/python -m qwen3_chat.app.manual > models/demo/manual.json
+	PYTHONPATH=$(BUILD)/typing $(BIN)/python -m qwen3_chat.app.manual > $(BUILD)/manual.json
+	@mv $(BUILD)/manual.json models/demo/manual.json
 	PYTHONPATH=$(BUILD)/typing OMP_NUM_THREADS=1 nice $(BIN)/python -m qwen3_chat.models.demo.train \
 	  --out models/demo/checkpoint --without tests/models/demo/paraphrased.toml $(ARGS)
 

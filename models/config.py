@@ -13,7 +13,7 @@ from typing import Any
 
 from qwen3_chat.models.errors import ConfigError
 from qwen3_chat.models.experts import Experts
-from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, read_json
+from qwen3_chat.models.files import checkpoint_folder, describe, file_exists, is_integer, read_json
 from qwen3_chat.models.quantization import Quantization
 from qwen3_chat.models.rope_scaling import YarnScaling, parse_rope_scaling
 
@@ -78,7 +78,7 @@ class Qwen3Config:
     def __post_init__(self) -> None:
         for name in _INTEGERS:
             value = getattr(self, name)
-            if not _is_integer(value) or not 1 <= value <= MAX_INT:
+            if not is_integer(value) or not 1 <= value <= MAX_INT:
                 raise ConfigError(f"{name} is {describe(value)}, expected a whole number from 1 to {MAX_INT}")
         for name in ("rms_norm_eps", "rope_theta"):
             value = getattr(self, name)
@@ -99,7 +99,7 @@ class Qwen3Config:
         if dense and max(dense) >= self.num_hidden_layers:
             raise ConfigError(f"layer {max(dense)} has no experts, but num_hidden_layers is {self.num_hidden_layers}")
         for eos in self.eos_token_ids:
-            if not _is_integer(eos) or not 0 <= eos < self.vocab_size:
+            if not is_integer(eos) or not 0 <= eos < self.vocab_size:
                 raise ConfigError(
                     f"eos_token_id is {describe(eos)}, expected ids from 0 to {self.vocab_size - 1} (vocab_size - 1)"
                 )
@@ -156,7 +156,7 @@ class Qwen3Config:
         try:
             sparse = _check_supported(data)
             layer_count = _required(data, "num_hidden_layers")
-            if sparse and (not _is_integer(layer_count) or not 1 <= layer_count <= MAX_LAYERS):
+            if sparse and (not is_integer(layer_count) or not 1 <= layer_count <= MAX_LAYERS):
                 raise ConfigError(
                     f"num_hidden_layers is {describe(layer_count)}, expected a whole number from 1 to {MAX_LAYERS}"
                 )
@@ -233,7 +233,7 @@ class GenerationDefaults:
             return cls()
         data = read_json(file, ConfigError)
         top_k = data.get("top_k")
-        if top_k is not None and (not _is_integer(top_k) or not 0 <= top_k <= MAX_INT):
+        if top_k is not None and (not is_integer(top_k) or not 0 <= top_k <= MAX_INT):
             raise ConfigError(f"{file}: top_k is {describe(top_k)}, expected a whole number from 0")
         do_sample = data.get("do_sample")
         if do_sample is not None and not isinstance(do_sample, bool):
@@ -350,7 +350,7 @@ def _eos_ids(data: Mapping[str, Any]) -> tuple[int, ...]:
         return ()
     ids = eos if isinstance(eos, list) else [eos]
     for value in ids:  # before they are hashed
-        if not _is_integer(value):
+        if not is_integer(value):
             raise ConfigError(f"eos_token_id is {describe(eos)}, expected an id or a list of ids")
     return tuple(dict.fromkeys(ids))
 
@@ -366,10 +366,6 @@ def _number(data: Mapping[str, Any], name: str, *, prefix: str = "") -> float:
     if not _is_finite(value):
         raise ConfigError(f"{prefix}{name} is {describe(value)}, expected a finite number above 0")
     return float(value)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_finite(value: object) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qwen3_chat.models.errors import ConfigError
-from qwen3_chat.models.files import describe
+from qwen3_chat.models.files import describe, is_integer
 
 MOST_EXPERTS = 4096  # far above any model
 
@@ -39,7 +39,7 @@ class Experts:
             ("num_experts_per_tok", self.per_token, self.count),
             ("moe_intermediate_size", self.intermediate_size, 2**31 - 1),
         ):
-            if not _is_integer(value) or not 1 <= value <= most:
+            if not is_integer(value) or not 1 <= value <= most:
                 bound = f"{most} (num_experts)" if name == "num_experts_per_tok" else str(most)
                 raise ConfigError(f"{name} is {describe(value)}, expected a whole number from 1 to {bound}")
         if not isinstance(self.normalised, bool):
@@ -63,10 +63,10 @@ class Experts:
             if value is None:
                 raise ConfigError(f"{name} is missing")
         step = 1 if data.get("decoder_sparse_step") is None else data["decoder_sparse_step"]
-        if not _is_integer(step) or step < 1:
+        if not is_integer(step) or step < 1:
             raise ConfigError(f"decoder_sparse_step is {describe(step)}, expected a whole number above 0")
         dense = data.get("mlp_only_layers") or []
-        if not isinstance(dense, list) or not all(_is_integer(layer) and 0 <= layer < layers for layer in dense):
+        if not isinstance(dense, list) or not all(is_integer(layer) and 0 <= layer < layers for layer in dense):
             raise ConfigError(f"mlp_only_layers is {describe(dense)}, expected a list of layers from 0 to {layers - 1}")
         return cls(
             count=values["num_experts"],
@@ -75,7 +75,3 @@ class Experts:
             normalised=False if data.get("norm_topk_prob") is None else data["norm_topk_prob"],
             dense_layers=tuple(layer for layer in range(layers) if layer in dense or (layer + 1) % step),
         )
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

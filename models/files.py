@@ -113,6 +113,11 @@ def describe(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[:limit] + "…"
 
 
+def is_integer(value: object) -> bool:
+    """Whether a JSON value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def reason(error: OSError | ValueError | RuntimeError) -> str:
     """What went wrong, in words, without the number and the path that Python adds."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

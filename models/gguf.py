@@ -11,7 +11,7 @@ from qwen3_chat.models.chat_template import ChatTemplate
 from qwen3_chat.models.checkpoint import Checkpoint, Spelling, check_count, check_tensors, close_files, model_slots
 from qwen3_chat.models.config import GenerationDefaults, Qwen3Config
 from qwen3_chat.models.errors import CheckpointError, ConfigError
-from qwen3_chat.models.experts import Experts
+from qwen3_chat.models.experts import MOST_EXPERTS, Experts
 from qwen3_chat.models.files import GGUF_ENDING, describe, file_exists
 from qwen3_chat.models.formats.gguf import GgufFile
 from qwen3_chat.models.gguf_tokenizer import read_template, read_tokenizer
@@ -199,12 +199,13 @@ class GgufModel:
         """Those of every layer that has no single MLP."""
         if self._architecture != "qwen3moe":
             return None
-        single = [name.split(".") for name in self._files if name.endswith(".mlp.gate_proj.weight")]
+        gate = re.compile(r"model\.layers\.(\d+)\.mlp\.gate_proj\.weight")
+        single = filter(None, map(gate.fullmatch, self._files))
         return Experts(
             count=self._number("expert_count"),
             per_token=self._number("expert_used_count"),
             intermediate_size=self._number("expert_feed_forward_length"),
-            dense_layers=tuple(sorted(int(layer) for _, _, layer, *_ in single)),
+            dense_layers=tuple(sorted(int(layer[1]) for layer in single)),
         )
 
     def _rope_scaling(self) -> YarnScaling | None:
@@ -252,7 +253,8 @@ class GgufModel:
 def _our_entries(entry: TensorEntry) -> Iterator[tuple[str, TensorEntry]]:
     """A GGUF tensor under its published name; one of all experts as one matrix for each, which lie side by side."""
     experts = re.fullmatch(r"blk\.(\d+)\.(ffn_\w+_exps)\.weight", entry.name)
-    if not experts or experts[2] not in _OUR_EXPERT_NAMES or len(entry.shape) != 3 or entry.shape[0] == 0:
+    known = experts and experts[2] in _OUR_EXPERT_NAMES
+    if not experts or not known or len(entry.shape) != 3 or 0 in entry.shape or entry.shape[0] > MOST_EXPERTS:
         yield _our_name(entry.name), entry
         return
     count, *shape = entry.shape

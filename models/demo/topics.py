@@ -8,7 +8,7 @@ from typing import Any
 from .manual import Action, Command, Flag, key_name, manual
 from .wording import Wordings, draw, load
 
-__all__ = ["REFUSALS", "Topic", "question", "topics", "unknown_question"]
+__all__ = ["REFUSALS", "Topic", "how_to", "question", "topics", "unknown_question"]
 
 REFUSALS: tuple[str, ...] = tuple(load("unknown")["answers"])
 
@@ -23,7 +23,14 @@ _TABLE = {
     "view.help": "help",
     "app.quit_chat": "quit",
 }
-_ON_A_CURSOR = {"message": "message cursor", "lens": "token lens"}  # scopes of actions whose keys need it
+# Scopes whose keys hold in one place only: what it is called, and how one gets there.
+_PLACES = {
+    "message": ("message cursor", "Step to the message with", "cursor.previous"),
+    "lens": ("token lens", "Open the token lens with", "view.lens"),
+    "sessions": ("saved chats", "Open the saved chats with", "chat.sessions"),
+    "settings": ("settings", "Open the settings with", "view.settings"),
+}
+_ANYWHERE = ("app", "chat", "prompt")
 _SPELLINGS = {"Esc": ("escape", "ESC"), "Enter": ("return", "Return"), "↑": ("up",), "↓": ("down",)}
 _UNKNOWN_DO = 0.35  # of the unknown questions ask how to do something
 
@@ -72,14 +79,14 @@ def _of_action(action: Action, entry: dict[str, Any]) -> Topic:
     for key in map(key_name, action.keys[:2]):
         names += [*_spellings(key)] if len(key) > 1 else [f"the key {key}", f"'{key}'"]
     to, title = entry.get("to"), _lower(action.title)
-    how, way = _how(action)
+    how, way = how_to(action)
     answer = f"{how} to {to}." if to else f"{how}: {title}."
     others = [f"**{key_name(key)}**" for key in action.keys[1:]]
     if others:
         answer += f" {' and '.join(others)} {'does' if len(others) == 1 else 'do'} the same."
     gist = (to or title).split(";")[0].split(":")[0]
-    if action.scope in _ON_A_CURSOR:
-        thinking = f"This is about the {_ON_A_CURSOR[action.scope]}, {gist}: {way}."
+    if action.scope in _PLACES:
+        thinking = f"This is about the {_PLACES[action.scope][0]}, {gist}: {way}."
     else:
         thinking = f"The user wants to {gist}: {way}." if to else f"This is about {gist}: {way}."
     return Topic(
@@ -87,20 +94,24 @@ def _of_action(action: Action, entry: dict[str, Any]) -> Topic:
         _asked(entry, title, "key", names),
         thinking,
         answer,
-        entry.get("weight", 0.25 if action.scope in _ON_A_CURSOR else 0.6),
+        entry.get("weight", 0.25 if action.scope in _PLACES else 0.6),
     )
 
 
-def _how(action: Action) -> tuple[str, str]:
-    """The beginning of the answer, and the key or command alone."""
+def how_to(action: Action) -> tuple[str, str]:
+    """The beginning of the answer, and the key or command alone.
+
+    Raises ValueError for keys that hold in a place which has no words here.
+    """
+    if action.scope not in (*_PLACES, *_ANYWHERE):
+        raise ValueError(f"{action.id}: how does one get to where {action.scope!r} keys hold?")
     slash = f"`/{action.slash}`" if action.slash else ""
     if action.keys:
         key = key_name(action.keys[0])
-        if action.scope == "message":
-            step = f"Step to the message with **{_first_key('cursor.previous')}** and press **{key}**"
+        if action.scope in _PLACES:
+            _, there, by = _PLACES[action.scope]
+            step = f"{there} **{_first_key(by)}** and press **{key}**"
             return step + (f", or type {slash}," if slash else ""), key
-        if action.scope == "lens":
-            return f"Open the token lens with **{_first_key('view.lens')}** and press **{key}**", key
         return f"Press **{key}**" + (f" or type {slash}" if slash else ""), key
     if slash:
         return f"Type {slash}", slash.strip("`")

@@ -139,11 +139,11 @@ def gradients(model: Network, batch: Batch) -> tuple[float, int, tuple[Tensor, .
 
 
 def train(
-    model: Network, data: Iterator[Batch], plan: argparse.Namespace, keep: Callable[[], None]
-) -> dict[str, float]:
-    """Run AdamW with a short warm-up and a cosine decay to 3 % of the peak rate; call `keep` every few minutes.
+    model: Network, data: Iterator[Batch], plan: argparse.Namespace, keep: Callable[[dict[str, float]], None]
+) -> None:
+    """Run AdamW with a short warm-up and a cosine decay to 3 % of the peak rate.
 
-    Return what it took.
+    Call `keep` with what it has taken every few minutes, and at the end.
 
     The decay follows the number of steps, or the clock where the plan has minutes.
     """
@@ -158,6 +158,11 @@ def train(
     )
     start = saved = told = time.monotonic()
     seen, average, step = 0, math.nan, 0
+
+    def taken() -> dict[str, float]:
+        minutes = (time.monotonic() - start) / 60
+        return {"steps": step, "tokens": seen, "minutes": round(minutes, 1), "loss": round(average, 4)}
+
     with ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(1,)) as workers:
         while True:
             now = time.monotonic()
@@ -184,9 +189,8 @@ def train(
                 print(f"{passed:.0f} s  step {step}  {done:.0%}  loss {average:.4f}  {rate}", flush=True)
             if now - saved > SAVE_EVERY:
                 saved = now
-                keep()
-    minutes = (time.monotonic() - start) / 60
-    return {"steps": step, "tokens": seen, "minutes": round(minutes, 1), "loss": round(average, 4)}
+                keep(taken())
+    keep(taken())
 
 
 def save(model: Network, tokenizer: Tokenizer, folder: Path) -> None:
@@ -276,11 +280,15 @@ def main() -> None:
     )
     print(f"{sum(parameter.numel() for parameter in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     data = batches(tokenizer, plan.seed + 1, plan.batch_tokens, without)
-    taken = train(model, data, plan, keep=lambda: save(model, tokenizer, plan.out))
-    save(model, tokenizer, plan.out)
-    record = {"seed": plan.seed, "without": fingerprint(without), **taken}
-    (plan.out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(record)
+    asked = {name: getattr(plan, name) for name in ("seed", "steps", "minutes", "workers", "batch_tokens")}
+
+    def keep(taken: dict[str, float]) -> None:
+        save(model, tokenizer, plan.out)
+        record = {"plan": asked, "without": fingerprint(without), **taken}
+        (plan.out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        print(record, flush=True)
+
+    train(model, data, plan, keep)
 
 
 if __name__ == "__main__":

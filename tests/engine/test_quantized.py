@@ -66,7 +66,7 @@ def test_the_error_is_that_of_the_rounding(kept: str, shape: dict[str, Any], dev
 
 @pytest.mark.parametrize(("kept", "bound", "agreement"), [("int8", 1e-3, 0.99), ("int4", 5e-2, 0.93)])
 def test_a_trained_model_keeps_its_distribution(kept: str, bound: float, agreement: float) -> None:
-    """On conversations such as it was trained on, but has not seen; questions are much less certain than replies."""
+    """On conversations drawn anew from the generator of its training; questions are much less certain than replies."""
     tokenizer = Tokenizer.from_folder(demo.path())
     divergences, choices = [], []
     with (

@@ -1,4 +1,4 @@
-"""What rounding costs the bundled, trained model, on conversations that it has not seen."""
+"""What rounding costs the bundled, trained model, on conversations drawn anew from their generator."""
 
 from __future__ import annotations
 

@@ -147,6 +147,7 @@ def test_experts(tmp_path: Path) -> None:
         ({"rename": {"blk.1.ffn_gate_inp.weight": ""}}, ("'blk.1.ffn_gate_inp.weight' is missing",)),
         ({"rename": {"blk.1.ffn_up_exps.weight": ""}}, ("'blk.1.ffn_up_exps.weight[0]' and 5 more are missing",)),
         ({"rename": {"blk.1.ffn_up_exps.weight": "blk.1.ffn_up.weight"}}, ("'blk.1.ffn_up_exps.weight[0]'",)),
+        ({"rename": {"blk.1.ffn_up_exps.weight": "x.mlp.gate_proj.weight"}}, ("'blk.1.ffn_up_exps.weight[0]'",)),
     ],
     ids=lambda value: "".join(str(word) for word in value) if isinstance(value, tuple) else "",
 )
@@ -154,6 +155,19 @@ def test_experts_that_do_not_fit(tmp_path: Path, options: dict[str, Any], words:
     make_checkpoint(tmp_path, **SHAPE, experts=ExpertShape(6, 2, 32))
     write_gguf(tmp_path / "model.gguf", tmp_path, lambda name, tensor: Type.Q8_0, **options)
     refused(tmp_path / "model.gguf", *words, error=Qwen3Error)
+
+
+def test_a_stack_of_experts_that_holds_nothing_is_not_taken_apart(tmp_path: Path) -> None:
+    """However many it says it has: each would be an entry."""
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "qwen3moe")
+    writer.add_tensor_info("blk.0.ffn_gate_exps.weight", (1 << 40, 0, 0), np.dtype(np.float32), 0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    with (tmp_path / "model.gguf").open("ab") as file:
+        file.write(bytes(64))  # up to where data would begin
+    refused(tmp_path / "model.gguf", "'token_embd.weight' is missing", error=CheckpointError)
 
 
 # ---- metadata that do not fit ---------------------------------------------------------------------------------------

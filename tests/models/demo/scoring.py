@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import tomllib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from qwen3_chat.engine import Engine, SamplingParams
 from qwen3_chat.models import demo
 from qwen3_chat.models.chat_template import ChatTemplate
+from qwen3_chat.models.config import GenerationDefaults
 from qwen3_chat.models.tokenizer import Tokenizer
 
 QUESTIONS = Path(__file__).with_name("paraphrased.toml")
@@ -79,8 +81,11 @@ class Demo:
         self._tokenizer = Tokenizer.from_folder(folder)
         self._template = ChatTemplate.from_folder(folder, self._tokenizer)
         self._engine = Engine.load(folder, threads=1)
-        drawn = SamplingParams(temperature=0.3, top_k=20, top_p=0.9, seed=seed or 0, max_new_tokens=LONGEST)
-        self._sampling = drawn if seed is not None else SamplingParams(temperature=0, max_new_tokens=LONGEST)
+        self._sampling = SamplingParams(temperature=0, max_new_tokens=LONGEST)
+        if seed is not None:
+            stated = dataclasses.asdict(GenerationDefaults.from_folder(folder))
+            advised = {name: value for name, value in stated.items() if value is not None}
+            self._sampling = SamplingParams(seed=seed, max_new_tokens=LONGEST, **advised)
 
     def __enter__(self) -> Demo:
         return self
@@ -143,7 +148,7 @@ def score(model: Demo, asked: Sequence[Question], *, thinking: bool) -> Score:
         words: [question.is_answered_by(reply.answer) for question, reply in zip(asked, given, strict=True)]
         for words, given in (("held_in", held_in), ("ask", paraphrased))
     }
-    recalled = [name in chat[2].answer for name, chat in zip(NAMES, chats, strict=True)]
+    recalled = [chat[2].answer == f"Your name is {name}." for name, chat in zip(NAMES, chats, strict=True)]
     misses = [
         f"{getattr(question, words)!r} -> {reply.answer!r}"
         for words, given in (("held_in", held_in), ("ask", paraphrased))

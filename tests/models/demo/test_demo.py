@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scoring import Demo, questions, score
 
 # What the checkpoint reaches. Of the paraphrases it must answer 12 and of the names recall 8 (score.py): open.
-REACHED = {"held_in": 18 / 20, "paraphrased": 10 / 20, "recalled": 7 / 10, "ended": 1.0, "honoured": 1.0}
+REACHED = {"held_in": 1.0, "paraphrased": 10 / 20, "recalled": 7 / 10, "ended": 1.0, "honoured": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def model() -> Iterator[Demo]:
 def test_is_small_and_complete() -> None:
     files = {file.name: file.stat().st_size for file in demo.path().iterdir()}
     assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"} <= files.keys()
-    assert sum(files.values()) <= 12e6
+    assert sum(files.values()) <= 6e6
 
 
 def test_has_the_special_tokens_of_qwen3() -> None:
@@ -63,9 +63,24 @@ def test_no_paraphrased_question_was_trained_on() -> None:
     assert not set(told) & {normal(question.held_in) for question in questions()}
 
 
+@pytest.mark.parametrize("thinking", [False, True])
+def test_recalls_names_that_it_was_taught(model: Demo, thinking: bool) -> None:
+    names = ("Ada", "Grace", "Linus", "Omar", "Wei")
+    for name, (told, _, asked) in zip(names, model.recall(names, ["Thanks!"], thinking=thinking), strict=True):
+        assert name in told.answer
+        assert asked.answer == f"Your name is {name}."
+
+
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
+        ("Hello!", "Hello"),
+        ("Who are you?", "demo model"),
+        ("How do I send a message?", "**Enter**"),
+        ("How do I stop a reply?", "**Esc**"),
+        ("How do I quit?", "**ctrl+q**"),
+        ("How do I start a new chat?", "**ctrl+n**"),
+        ("How do I turn off thinking?", "**ctrl+t**"),
         ("What does F3 do?", "engine panel"),
         ("How do I insert a newline?", "**ctrl+j**"),
         ("Show me a table.", "| Esc | stop the reply |"),
@@ -80,9 +95,10 @@ def test_says_what_it_was_taught(model: Demo, question: str, expected: str) -> N
         assert expected in model.ask([[question]], thinking=thinking)[0].answer
 
 
-def test_refuses_what_it_does_not_know(model: Demo) -> None:
+@pytest.mark.parametrize("thinking", [False, True])
+def test_refuses_what_it_does_not_know(model: Demo, thinking: bool) -> None:
     asked = ("What is the capital of France?", "Who wrote Hamlet?", "How do I cook rice?", "Will it rain tomorrow?")
-    for reply in model.ask([[question] for question in asked], thinking=False):
+    for reply in model.ask([[question] for question in asked], thinking=thinking):
         assert reply.answer in REFUSALS
 
 

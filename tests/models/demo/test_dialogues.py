@@ -14,9 +14,9 @@ from transformers import AutoTokenizer
 from qwen3_chat.app.manual import manual as manual_of_the_app
 from qwen3_chat.models import demo
 from qwen3_chat.models.demo.dialogues import dialogue, render
-from qwen3_chat.models.demo.manual import key_name, manual
+from qwen3_chat.models.demo.manual import Action, Manual, key_name, manual
 from qwen3_chat.models.demo.roughen import normal, roughen
-from qwen3_chat.models.demo.topics import question, topics
+from qwen3_chat.models.demo.topics import how_to, question, topics
 from qwen3_chat.models.demo.wording import Wordings, draw, load, variants
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,6 +57,18 @@ def test_what_the_model_was_taught_is_so() -> None:
         assert set(flag.names) <= flags, f"{flag.long} is gone: make demo-model"
     for command in manual().commands:
         assert command.name in {known["name"] for known in now["commands"]}, f"{command.name} is gone: make demo-model"
+
+
+def test_keys_that_hold_in_one_place_are_taught_with_the_way_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the app as it is now: the next training is on that."""
+    actions = tuple(Action(**action) for action in manual_of_the_app()["actions"])
+    monkeypatch.setattr("qwen3_chat.models.demo.topics.manual", lambda: Manual(actions, (), ()))
+    said = {action.id: how_to(action)[0] for action in actions}
+    assert said["sessions.delete"] == "Open the saved chats with **ctrl+s** and press **ctrl+d**"
+    assert said["settings.save"] == "Open the settings with **F6** and press **ctrl+s**"
+    assert said["lens.next"].startswith("Open the token lens with **F4** and press")
+    with pytest.raises(ValueError, match="elsewhere"):
+        how_to(Action("a.b", "Do it", ("x",), "", "elsewhere"))
 
 
 def test_every_key_and_flag_is_a_topic_whose_answer_names_it() -> None:
