@@ -24,6 +24,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 CONSTRAINTS := .ci/constraints.txt
 WHEEL_BUILD := $(BUILD)/wheel
+CUDA_HEADERS := $(BUILD)/cuda-headers
+CUDA_HOME ?= /usr/local/cuda
 TYPING := $(BUILD)/typing/qwen3_chat
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Compiled in place and kept, so that a rebuild compiles only what changed.
@@ -56,12 +58,10 @@ PYTEST = OMP_NUM_THREADS=1 QWEN3_NATIVE_TESTS=$(abspath $(WHEEL_BUILD))/tests/na
 test: $(STAMPS)/test
 	$(PYTEST) $(ARGS)
 
-test-full: $(STAMPS)/test
+test-full: $(STAMPS)/test $(if $(wildcard $(CUDA_HOME)/include/cuda_runtime_api.h),cuda-abi)
 	QWEN3_TEST_FULL=1 $(PYTEST) $(ARGS)
 
 # Compares what the CUDA backend declares of cuBLASLt and NCCL with their headers.
-CUDA_HEADERS := $(BUILD)/cuda-headers
-CUDA_HOME ?= /usr/local/cuda
 cuda-abi: $(STAMPS)/dependencies
 	@test -d $(CUDA_HEADERS) || $(PIP) install --no-deps --target $(CUDA_HEADERS) \
 	  nvidia-cublas==13.1.1.3 nvidia-nccl-cu13==2.30.7
@@ -78,7 +78,7 @@ gpu-check:
 	@rm -rf $(GPU)/site
 	$(PYTHON) -m pip install -qq --no-build-isolation --no-deps --no-index --target $(GPU)/site \
 	  --config-settings=build-dir=$(GPU)/build --config-settings=cmake.define.ENGINE_CUDA=ON \
-	  --config-settings=cmake.define.QWEN3_BUILD_TESTS=ON .
+	  --config-settings=cmake.define.QWEN3_BUILD_TESTS=ON --config-settings=cmake.define.QWEN3_CUDA_EMU=OFF .
 	cmake --build $(GPU)/build --target cuda_kernels_test_gpu
 	$(GPU)/build/tests/cuda/cuda_kernels_test_gpu
 	@all=$$($(PYTHON) -c 'import torch; print(",".join(f"cuda:{i}" for i in range(torch.cuda.device_count())))'); \

@@ -123,9 +123,17 @@ void bind_engine(nb::module_& module) {
         .value("all", LogitsRows::all);
 
     module.def(
-        "default_devices", [](int64_t query_heads, int threads) { return default_devices(query_heads, threads); },
-        nb::arg("query_heads"), nb::arg("threads") = 0, "What the device list [\"auto\"] stands for.");
-    module.def("why_no_gpu", &why_no_gpu, "What keeps [\"auto\"] from GPUs; None: it uses them.");
+        "default_devices",
+        [](int64_t query_heads, int threads, bool gpus) { return default_devices(query_heads, threads, gpus); },
+        nb::arg("query_heads"), nb::arg("threads") = 0, nb::arg("gpus") = true,
+        "What the device list [\"auto\"] stands for.");
+    module.def("why_no_gpu", &why_no_gpu, "What keeps this machine from GPUs; None: it has some.");
+    module.def(
+        "gpu_obstacle",
+        [](const Meta& meta, const std::optional<std::string>& weights) {
+            return gpu_obstacle(meta, parse_weight_option(weights));
+        },
+        nb::arg("meta"), nb::arg("weights").none(), "What keeps such a model from GPUs; None: nothing.");
 
     nb::class_<HeldEngine>(module, "Engine")
         .def_static("create", &create, nb::arg("meta"), nb::arg("weights"), nb::kw_only(), nb::arg("devices"),

@@ -57,8 +57,7 @@ void bind_profile(nb::module_& module) {
     nb::class_<DeviceCounts>(module, "DeviceCounts")
         .def_ro("launches", &DeviceCounts::launches)
         .def_ro("collectives", &DeviceCounts::collectives)
-        .def_ro("bytes", &DeviceCounts::bytes)
-        .def_ro("replayed", &DeviceCounts::replayed);
+        .def_ro("bytes", &DeviceCounts::bytes);
 
     nb::class_<StepProfile>(module, "StepProfile")
         .def_ro("tokens", &StepProfile::tokens)

@@ -196,9 +196,11 @@ class ChatModel:
 def with_devices(options: EngineOptions, config: Qwen3Config) -> EngineOptions:
     """The options with the devices that "auto" stands for, and with what GPUs keep."""
     if options.devices == "auto":
-        from qwen3_chat.engine import default_devices
+        from qwen3_chat.engine import Qwen3Meta, default_devices, gpu_obstacle
 
-        options = replace(options, devices=",".join(default_devices(config.num_attention_heads, options.threads)))
+        gpus = gpu_obstacle(Qwen3Meta.from_config(config), options.weights) is None
+        devices = default_devices(config.num_attention_heads, options.threads, gpus=gpus)
+        options = replace(options, devices=",".join(devices))
     if options.devices.startswith("cuda") and options.weights == "auto":
         options = replace(options, weights="bf16")
     return options

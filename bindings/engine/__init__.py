@@ -1,6 +1,6 @@
 """The inference engine: load a checkpoint, run it on one or several devices, stream replies."""
 
-from qwen3_chat.engine.engine import Engine, Memory, Progress, StepRequest, default_devices, why_no_gpu
+from qwen3_chat.engine.engine import Engine, Memory, Progress, StepRequest, default_devices, gpu_obstacle, why_no_gpu
 from qwen3_chat.engine.errors import (
     Cancelled,
     CheckpointError,
@@ -46,6 +46,7 @@ __all__ = [
     "StepRequest",
     "Token",
     "default_devices",
+    "gpu_obstacle",
     "measure_limits",
     "measure_reads",
     "why_no_gpu",

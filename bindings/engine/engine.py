@@ -24,7 +24,7 @@ from qwen3_chat.engine.weights import QuantizedTensor, Qwen3Weights, set_encoded
 if TYPE_CHECKING:
     from qwen3_chat.models.config import Qwen3Config
 
-__all__ = ["Engine", "Memory", "Progress", "StepRequest", "default_devices", "why_no_gpu"]
+__all__ = ["Engine", "Memory", "Progress", "StepRequest", "default_devices", "gpu_obstacle", "why_no_gpu"]
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 ProgressCallback: TypeAlias = "Callable[[Progress], bool | None]"
@@ -290,17 +290,23 @@ class Engine:
         self.close()
 
 
-def default_devices(query_heads: int, threads: int | None = None) -> tuple[str, ...]:
-    """The devices that "auto" stands for: every GPU; where none can be used, one CPU device a NUMA node.
+def default_devices(query_heads: int, threads: int | None = None, *, gpus: bool = True) -> tuple[str, ...]:
+    """The devices that "auto" stands for: every GPU; where there is none, one CPU device a NUMA node.
 
-    No more than there are query heads, or on CPUs threads.
+    No more than there are query heads, or on CPUs threads. `gpus`: False where `gpu_obstacle` keeps a model from them.
     """
-    return tuple(_core.default_devices(integer(query_heads, "query_heads", 1, 2**31 - 1), _threads(threads)))
+    heads = integer(query_heads, "query_heads", 1, 2**31 - 1)
+    return tuple(_core.default_devices(heads, _threads(threads), gpus))
 
 
 def why_no_gpu() -> str | None:
-    """What keeps "auto" from GPUs, and what to do about it. None: it uses them."""
+    """What keeps this machine from GPUs, and what to do about it. None: it has some."""
     return _core.why_no_gpu()
+
+
+def gpu_obstacle(meta: Qwen3Meta, weights: WeightsOption = "auto") -> str | None:
+    """What keeps such a model, with its weights kept so, from any GPU. None: nothing."""
+    return _core.gpu_obstacle(meta.native(), None if weights == "auto" else weights)
 
 
 def _threads(threads: int | None) -> int:

@@ -75,7 +75,7 @@ std::span<int64_t> Transformer::tokens_of_experts(int64_t layer) {
 void Transformer::reserve(int64_t ntok) {
     if (ntok <= capacity_) return;
     const Shard& shard = shape_.shard;
-    const int64_t rows = std::max<int64_t>(ntok, 16);
+    const int64_t rows = std::max(ntok, kLeastRows);
     capacity_ = 0;  // stays so if an allocation throws
     hidden_ = ops_.alloc(rows, shape_.meta.d);
     q_ = ops_.alloc(rows, shard.query_heads.size() * shape_.meta.dh);

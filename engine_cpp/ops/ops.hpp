@@ -17,6 +17,9 @@
 
 namespace qwen3 {
 
+// Every buffer of a row for each token has room for so many, as a device may pad a small step.
+constexpr int64_t kLeastRows = 16;
+
 // Copy-on-write: page `from` is copied to page `to` before the step.
 struct PageCopy {
     int32_t from = 0;

@@ -32,15 +32,15 @@ std::optional<DeviceName> parse(const std::string& name) {
 
 std::vector<DeviceName> parse_devices(const std::vector<std::string>& names) {
     if (names.empty()) throw DeviceError("no device is named; use for example cpu:0");
-    std::set<std::string> seen;
+    std::set<int> seen;
     std::vector<DeviceName> devices;
     for (const std::string& name : names) {
         const std::optional<DeviceName> device = parse(name);
         if (!device) throw DeviceError("device '" + name + "' is not known; a device is cpu:N or cuda:N");
-        if (!seen.insert(name).second) throw DeviceError("device '" + name + "' is named twice");
         if (!devices.empty() && device->kind != devices.front().kind)
             throw DeviceError("devices '" + names.front() + "' and '" + name +
                               "' cannot share a model; name devices of one kind");
+        if (!seen.insert(device->index).second) throw DeviceError("device '" + name + "' is named twice");
         devices.push_back(*device);
     }
     return devices;

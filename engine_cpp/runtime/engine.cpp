@@ -28,12 +28,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-WeightType kept_as(const EngineOptions& options, const Weights& weights) {
+WeightType kept_as(const Meta& meta, const EngineOptions& options, const Weights& weights) {
     if (parse_devices(options.devices).front().kind == DeviceKind::cpu)
         return options.weights.value_or(weights.stored_type());
-    if (options.weights.value_or(WeightType::bf16) != WeightType::bf16)
-        throw ConfigError("weights = " + std::string(weight_type_name(*options.weights)) +
-                          ": a GPU keeps them as bf16; use --weights auto or bf16, or a CPU (--devices cpu:0)");
+    if (const auto obstacle = gpu_obstacle(meta, options.weights)) throw ConfigError(*obstacle);
     return WeightType::bf16;
 }
 
@@ -48,7 +46,7 @@ public:
           options_(options),
           context_(options.context ? options.context : meta.dctx),
           threads_(options.threads ? options.threads : default_threads(read_topology())),
-          weight_type_(kept_as(options, weights)),
+          weight_type_(kept_as(meta, options, weights)),
           kv_dtype_(options.kv.value_or(weight_type_ == WeightType::f32 ? DType::f32 : DType::bf16)),
           rope_(meta) {
         try {
@@ -419,18 +417,6 @@ void EngineImpl::fail(const State& generation) {
 
 }  // namespace
 
-std::vector<std::string> default_devices(int64_t query_heads, int threads) {
-    if (const GpuCount gpus = count_gpus(DeviceKind::cuda); gpus.count > 0)
-        return gpu_names(std::min<int64_t>(gpus.count, query_heads));
-    const Topology topology = read_topology();
-    return default_devices(topology, threads ? threads : default_threads(topology), query_heads);
-}
-
-std::optional<std::string> why_no_gpu() {
-    const GpuCount gpus = count_gpus(DeviceKind::cuda);
-    return gpus.count > 0 ? std::nullopt : std::optional(gpus.problem);
-}
-
 std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights, const EngineOptions& options,
                                        const ProgressFn& progress) {
     meta.validate();
@@ -449,7 +435,7 @@ std::shared_ptr<Engine> Engine::create(const Meta& meta, const Weights& weights,
     require(options.kv != DType::f16, "kv is f16; the KV cache is stored as f32 or bf16");
     EngineOptions resolved = options;
     if (options.devices == std::vector<std::string>{"auto"})
-        resolved.devices = default_devices(meta.nh, options.threads);
+        resolved.devices = default_devices(meta.nh, options.threads, !gpu_obstacle(meta, options.weights));
     return std::make_shared<EngineImpl>(meta, weights, resolved, progress);
 }
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from qwen3_chat.app.chat.gpus import Gpu, free_bytes, visible_gpus
-from qwen3_chat.app.chat.memory import plan
+from qwen3_chat.app.chat.memory import free_memory, plan
+from qwen3_chat.app.chat.model import with_devices
 from qwen3_chat.app.chat.options import EngineOptions
 from qwen3_chat.engine import OutOfMemory
 from qwen3_chat.models.checkpoint import WeightCounts
 from qwen3_chat.models.config import Qwen3Config
+from qwen3_chat.models.experts import Experts
 
 GIB = 1 << 30
 MODEL = Qwen3Config(  # Qwen3-0.6B
@@ -73,6 +76,25 @@ def test_nobody_can_tell(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", module)  # None: as if it were not installed
     assert visible_gpus() == []
     assert free_bytes(1) is None
+
+
+def test_what_gpus_hold_is_what_a_model_on_them_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", nvml([70 * GIB, 60 * GIB]))
+    monkeypatch.setattr("qwen3_chat.app.chat.memory.available_bytes", lambda: GIB)
+    assert free_memory("cuda:0,cuda:1") == 120 * GIB
+    assert free_memory("cpu:0,cpu:1") == GIB
+
+
+def test_auto_takes_gpus_only_for_what_they_can_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def devices(heads: int, threads: int | None, *, gpus: bool) -> tuple[str, ...]:
+        return ("cuda:0", "cuda:1") if gpus else ("cpu:0",)
+
+    monkeypatch.setattr("qwen3_chat.engine.default_devices", devices)
+    chosen = with_devices(EngineOptions(), MODEL)
+    assert (chosen.devices, chosen.weights) == ("cuda:0,cuda:1", "bf16")
+    assert with_devices(EngineOptions(weights="int8"), MODEL).devices == "cpu:0"
+    experts = replace(MODEL, experts=Experts(8, 2, 768))
+    assert with_devices(EngineOptions(), experts).devices == "cpu:0"
 
 
 def test_a_model_that_does_not_fit_on_a_gpu() -> None:

@@ -9,10 +9,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from checkpoints import ExpertShape, make_checkpoint
 from dummy_models import (
     Array,
     DummyModel,
@@ -24,6 +26,8 @@ from dummy_models import (
     relative_error,
     rms_error,
 )
+from gguf import GGMLQuantizationType as Type
+from gguf_files import write_gguf
 from rounded_bf16 import decode_logits, gpu_logits, prefill_logits
 
 from qwen3_chat.engine import (
@@ -36,6 +40,7 @@ from qwen3_chat.engine import (
     SamplingParams,
     StepRequest,
     default_devices,
+    gpu_obstacle,
     why_no_gpu,
 )
 
@@ -136,6 +141,23 @@ def test_a_graph_serves_fewer_rows_than_its_bucket(model: DummyModel, companions
     for request, ids in enumerate(prompts):
         logits = np.stack([row for step in rows if (row := step[request]) is not None])
         assert_agree(logits, gpu_logits(model, ids, projections=companions > 8, attention=False))
+
+
+@emulated
+@pytest.mark.parametrize("devices", [GPU, GPUS])
+@pytest.mark.parametrize("kind", [Type.F16, Type.Q8_0], ids=["F16", "Q8_0"])
+def test_what_is_no_bf16_is_rounded_on_its_way(kind: Type, devices: str, tmp_path: Path) -> None:
+    """Slices of rows and of columns, decoded or converted; compared with the weights that the file means."""
+    shape: dict[str, Any] = {"hidden": 64, "heads": 4, "kv_heads": 2, "head_dim": 32, "intermediate": 96, "vocab": 101}
+    make_checkpoint(tmp_path, **shape, layers=2)
+    meaning = write_gguf(tmp_path / "model.gguf", tmp_path, lambda name, tensor: kind)
+    ids = random_ids(30)
+    with Engine.load(tmp_path / "model.gguf", devices, threads=2, context=64) as engine:
+        config = engine.config
+        logits = append(engine, engine.new_cache(), ids, [20] + [1] * 10)
+    assert config is not None
+    model = DummyModel(config, meaning)
+    assert relative_error(logits, gpu_logits(model, ids, projections=False, attention=False)) <= 4 * BF16
 
 
 @emulated
@@ -279,10 +301,26 @@ def test_auto_falls_back_to_the_cpu_and_says_why() -> None:
         assert all(name.startswith("cpu:") for name in default_devices(16))
 
 
+@pytest.mark.parametrize(
+    ("shape", "weights", "named"),
+    [
+        ({}, "auto", None),
+        ({}, "bf16", None),
+        ({}, "int8", "int8.*--weights auto or bf16"),
+        ({"head_dim": 258, "heads": 1, "kv_heads": 1}, "auto", "head_dim is 258.*at most 256.*cpu:0"),
+        ({"experts": ExpertShape(4, 2, 32)}, "auto", "mixture of experts.*cpu:0"),
+    ],
+)
+def test_what_keeps_a_model_from_gpus(shape: dict[str, Any], weights: Any, named: str | None) -> None:
+    obstacle = gpu_obstacle(dummy_model(**shape).meta, weights)
+    assert obstacle is None if named is None else re.search(named, obstacle or "")
+
+
 @emulated
 @pytest.mark.parametrize(
     ("devices", "options", "error", "named"),
     [
+        ("cudaemu:0,cudaemu:00", {}, DeviceError, r"'cudaemu:00' is named twice"),
         ("cudaemu:0,cpu:0", {}, DeviceError, r"'cudaemu:0' and 'cpu:0' cannot share"),
         ("cudaemu:8", {}, DeviceError, r"'cudaemu:8' does not exist: 8 found"),
         (GPU, {"weights_dtype": "int8"}, ConfigError, r"int8.*--weights auto or bf16"),

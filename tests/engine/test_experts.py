@@ -27,7 +27,7 @@ from gguf_files import write_gguf
 from quantizers import quantize_checkpoint
 from rounded import RoundedReference
 
-from qwen3_chat.engine import CheckpointError, ConfigError, DeviceError, Engine, StepRequest
+from qwen3_chat.engine import CheckpointError, ConfigError, Engine, StepRequest
 from qwen3_chat.models.checkpoint import Checkpoint
 from qwen3_chat.models.reference import Reference
 
@@ -222,12 +222,28 @@ def test_a_token_reads_only_its_experts() -> None:
     assert memory.weights > 2 * 8 * expert
 
 
+@pytest.mark.parametrize("weights", ["f32", "int8"])
+def test_what_is_not_chosen_is_not_looked_at(moe: DummyModel, weights: str) -> None:
+    """A NaN in the experts that a token is not sent to changes nothing."""
+    with moe.engine(weights_dtype=weights) as engine:
+        expected = engine.forward([5])
+        chosen = engine.profile(kind="decode").expert_tokens
+    sparse = [layer for layer in range(moe.config.num_hidden_layers) if moe.config.is_sparse(layer)]
+    poisoned = dict(moe.tensors)
+    for row, layer in zip(chosen, sparse, strict=True):
+        for expert in np.flatnonzero(row == 0):
+            name = f"model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight"
+            poisoned[name] = np.full_like(poisoned[name], np.nan)
+    with DummyModel(moe.config, poisoned).engine(weights_dtype=weights) as engine:
+        assert np.array_equal(engine.forward([5]), expected)
+
+
 # ---- what is refused ------------------------------------------------------------------------------------------------
 
 
 @needs_emulated_gpu
 def test_gpus_run_dense_models_only(moe: DummyModel) -> None:
-    with pytest.raises(DeviceError, match="mixture of experts: use cpu:0"):
+    with pytest.raises(ConfigError, match=r"mixture of experts.*--devices cpu:0"):
         moe.engine("cudaemu:0")
 
 

@@ -31,12 +31,15 @@ struct EngineOptions {
     int64_t prefill_chunk = 256;                   // most prompt tokens in one step
 };
 
-// The devices that "auto" stands for: every GPU; where there is none, one CPU device a NUMA node. No more than there
-// are query heads, or on CPUs threads (0 = as above).
-std::vector<std::string> default_devices(int64_t query_heads, int threads = 0);
+// The devices that "auto" stands for: every GPU; where there is none, or not with `gpus`, one CPU device a NUMA node.
+// No more than there are query heads, or on CPUs threads (0 = as above).
+std::vector<std::string> default_devices(int64_t query_heads, int threads = 0, bool gpus = true);
 
-// What keeps "auto" from GPUs and what to do about it; nullopt: it uses them.
+// What keeps this machine from GPUs and what to do about it; nullopt: it has some.
 std::optional<std::string> why_no_gpu();
+
+// What keeps a model with such an option for its weights from GPUs, wherever it runs; nullopt: nothing.
+std::optional<std::string> gpu_obstacle(const Meta& meta, std::optional<WeightType> weights);
 
 // Called with bytes done and in all, on the thread that waits for the load; false cancels it.
 using ProgressFn = std::function<bool(std::string_view stage, int64_t done, int64_t total)>;

@@ -93,8 +93,7 @@ Status rms_norm_logit_rows(const Step& step, const float* x, const Norm& norm, i
 // out [rows, columns] = x, rounded to nearest even.
 Status to_bf16(const Step& step, const float* x, int64_t columns, Bf16* out);
 
-// out [rows, columns] = silu(gate) * up.
-Status silu_mul(const Step& step, const float* gate, const float* up, int64_t columns, Bf16* out);
+// out [rows, columns] = silu(gate) * up; out may be gate.
 Status silu_mul(const Step& step, const float* gate, const float* up, int64_t columns, float* out);
 
 }  // namespace qwen3::cuda

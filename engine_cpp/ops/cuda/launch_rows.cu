@@ -25,13 +25,6 @@ Status launch_rms_norm(int32_t rows, Stream stream, const int32_t* count, const 
                        norm.epsilon, columns, out);
 }
 
-template <class T>
-Status launch_silu_mul(const Step& step, const float* gate, const float* up, int64_t columns, T* out) {
-    if (columns == 0) return nullptr;
-    return gpu::launch(silu_mul_kernel<T>, blocks_for(step.bucket.rows * columns), kThreads, 0, step.stream, step.batch,
-                       gate, up, columns, out);
-}
-
 }  // namespace
 
 Status embed(const Step& step, const Weight& table, int64_t first_token, float* hidden) {
@@ -54,11 +47,10 @@ Status to_bf16(const Step& step, const float* x, int64_t columns, Bf16* out) {
                        columns, out);
 }
 
-Status silu_mul(const Step& step, const float* gate, const float* up, int64_t columns, Bf16* out) {
-    return launch_silu_mul(step, gate, up, columns, out);
-}
 Status silu_mul(const Step& step, const float* gate, const float* up, int64_t columns, float* out) {
-    return launch_silu_mul(step, gate, up, columns, out);
+    if (columns == 0) return nullptr;
+    return gpu::launch(silu_mul_kernel, blocks_for(step.bucket.rows * columns), kThreads, 0, step.stream, step.batch,
+                       gate, up, columns, out);
 }
 
 }  // namespace qwen3::cuda

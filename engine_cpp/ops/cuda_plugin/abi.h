@@ -15,6 +15,11 @@ extern "C" {
 #endif
 
 #define QWEN3_CUDA_ABI_VERSION 1
+#define QWEN3_CUDA_MAX_HEAD_DIM 256
+#define QWEN3_CUDA_PAGE_TOKENS 64
+/* A decode step of at most so many rows is padded to a power of two of them and captured, one of more is launched
+ * kernel by kernel. So what holds a row for each token has room for these rows at least. */
+#define QWEN3_CUDA_GRAPH_ROWS 16
 
 enum Qwen3CudaStatus {
     QWEN3_CUDA_OK = 0,

@@ -4,8 +4,13 @@
 
 #include "ops/cuda_plugin/device_memory.hpp"
 #include "ops/cuda_plugin/event_clock.hpp"
+#include "qwen3/engine.hpp"
 
 namespace qwen3::cuda_plugin {
+
+static_assert(kPageTokens == QWEN3_CUDA_PAGE_TOKENS);
+static_assert(kLeastRows >= QWEN3_CUDA_GRAPH_ROWS);
+
 namespace {
 
 Qwen3CudaMemory of(const Buffer& buffer) { return static_cast<const CudaBuffer&>(buffer).data(); }

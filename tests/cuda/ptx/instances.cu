@@ -17,7 +17,6 @@ template __global__ void norm_qkv_kernel<2>(GemvInput, Projection, Projection, P
 template __global__ void project_residual_kernel<1>(GemvInput, const gpu::bf16*, int64_t, bool, float*);
 template __global__ void norm_gate_up_silu_kernel<4>(GemvInput, const gpu::bf16*, const gpu::bf16*, int64_t, float*);
 template __global__ void norm_head_kernel<2>(GemvInput, const gpu::bf16*, int64_t, float*, int64_t);
-template __global__ void silu_mul_kernel<gpu::bf16>(DeviceBatch, const float*, const float*, int64_t, gpu::bf16*);
 template __global__ void qk_norm_rope_append_kernel<gpu::bf16>(DeviceBatch, KvPages, Heads, int64_t, const float*,
                                                                float, const float*, float, float*, const float*,
                                                                const float*);

@@ -8,7 +8,8 @@
 namespace qwen3::cuda {
 namespace {
 
-constexpr int32_t kGraphRows = 16;  // decode steps of more are launched kernel by kernel: they wait for no launch
+constexpr int32_t kGraphRows = QWEN3_CUDA_GRAPH_ROWS;
+static_assert(kMaxHeadDim == QWEN3_CUDA_MAX_HEAD_DIM && kPageTokens == QWEN3_CUDA_PAGE_TOKENS);
 
 Heads heads_of(const Qwen3CudaShape& s) {
     return {.query_heads = static_cast<int32_t>(s.query_heads_end - s.query_heads_begin),
@@ -132,7 +133,7 @@ void Device::begin_step(const Qwen3CudaBatch& batch, std::byte* pages, bool time
 void Device::settle() {
     if (nccl_ && nccl_->aborted())
         throw PluginError(QWEN3_CUDA_DEVICE_ERROR,
-                          "this group of GPUs broke up when one of them failed; load the model again");
+                          "this group of GPUs broke up when one of them failed; start the program again");
     if (!open_) return;
     open_ = false;
     if (nccl_ && traffic_.collectives() > 0) {  // sums that not every rank has joined
@@ -156,7 +157,7 @@ Device::Mode Device::choose(const Qwen3CudaBatch& batch, bool timed) {
     bucket.rows = static_cast<int32_t>(std::bit_ceil(static_cast<uint32_t>(bucket.rows)));
     bucket.sequences = bucket.rows;
     bucket.logit_rows = bucket.rows;
-    if (timed || !graphs_work_) return Mode::launch;
+    if (timed || launched_.contains(bucket.rows)) return Mode::launch;
     return graphs_.contains(bucket.rows) ? Mode::replay : Mode::capture;
 }
 
@@ -252,8 +253,9 @@ void Device::capture() {
         return;
     }
     (void)cudaGetLastError();
-    graphs_work_ = false;
-    architecture_ += std::string(" without graphs (") + what + ": " + cudaGetErrorString(error) + ")";
+    if (launched_.empty())
+        architecture_ += std::string(" without graphs (") + what + ": " + cudaGetErrorString(error) + ")";
+    launched_.insert(step_.bucket.rows);
     traffic_ = before;
     mode_ = Mode::launch;
     call_all();

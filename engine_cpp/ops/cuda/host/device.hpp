@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -128,8 +129,8 @@ private:
     Traffic traffic_;
     int64_t cache_bytes_ = 0;                   // keys and values: more from step to step, whatever was captured
 
-    bool graphs_work_ = true;
-    std::map<int32_t, Captured> graphs_;  // by rows of the bucket
+    std::map<int32_t, Captured> graphs_;        // by rows of the bucket
+    std::set<int32_t> launched_;                // buckets that cannot be captured
     Qwen3CudaCounts counts_{};
 };
 

@@ -26,7 +26,7 @@ inline void check(cudaError_t error, const char* what) {
     (void)cudaGetLastError();  // otherwise the next call reports it again
     throw PluginError(QWEN3_CUDA_DEVICE_ERROR, std::string("the GPU failed in ") + what + ": " +
                                                    cudaGetErrorString(error) +
-                                                   "; load the model again, and if it recurs use --devices cpu:0");
+                                                   "; start the program again, and if it recurs use --devices cpu:0");
 }
 
 inline void check(Status status, const char* what) {
